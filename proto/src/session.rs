@@ -1,0 +1,1 @@
+//! Both ends of the signaling session as state machines.
