@@ -1,0 +1,43 @@
+//! What must last, in domain words.
+//!
+//! [`Store`] is the sum of one small trait per aggregate. An implementation decides everything that
+//! needs a consistent view inside one transaction: a success answer means that it is on disk (P1).
+//! Times are handed in; whatever moved an inbox comes back as [`Moved`], for the bus.
+
+mod accounts;
+mod conversations;
+mod devices;
+mod error;
+mod inboxes;
+mod media;
+mod messages;
+mod moved;
+mod upkeep;
+
+pub use accounts::{Account, AccountCreated, Accounts, NewAccount, User};
+pub use conversations::{
+    Change, ChangeKind, Conversation, ConversationKind, ConversationList, Conversations, Member,
+    MemberMarks, NewConversation, Role,
+};
+pub use devices::{Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed};
+pub use error::StoreError;
+pub use inboxes::{Ack, InboxEntry, InboxItem, InboxPage, Inboxes, PageLimits, Receipt};
+pub use media::{Media, Medium};
+pub use messages::{History, HistoryItem, Message, Messages, Send, Sent};
+pub use moved::{Moved, Outcome};
+pub use upkeep::{Key, KeyPurpose, Retention, StoreIdentity, Swept, Upkeep};
+
+/// Everything that must last.
+pub trait Store:
+    Accounts + Devices + Conversations + Messages + Inboxes + Media + Upkeep + std::fmt::Debug
+{
+}
+
+impl<S> Store for S where
+    S: Accounts + Devices + Conversations + Messages + Inboxes + Media + Upkeep + std::fmt::Debug
+{
+}
+
+/// A time: milliseconds since 1970 in UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixMs(pub u64);
