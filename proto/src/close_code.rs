@@ -27,4 +27,27 @@ impl CloseCode {
     pub const fn to_wire(self) -> u32 {
         self as u32
     }
+
+    /// The reason for a person.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Unspecified => "no reason was given",
+            Self::Draining => "this node is being drained: come back in a moment",
+            Self::Overloaded => "too many connections right now: come back later",
+            Self::IdleTimeout => "nothing was heard for one and a half heartbeats",
+            Self::WriteTimeout => "a frame was not taken in time",
+            Self::Superseded => "a newer connection of this client took over",
+            Self::Unavailable => "the content service cannot be reached: come back later",
+            Self::EpochChanged => "the store was restored: read the inbox from the start",
+            Self::HelloTimeout => "no hello came in time: it must be the first frame",
+            Self::TooManyConnections => "this user holds too many connections here",
+            Self::BadTicket => "the connect ticket is malformed or forged: log in again",
+            Self::TicketExpired => "the connect ticket is past its time: refresh the session",
+            Self::Revoked => "this device was revoked: log in as a new one",
+            Self::Replaced => "another program connected as this device",
+            Self::ProtocolViolation => "a frame that is malformed or not allowed here",
+            Self::FrameTooLarge => "a frame above the limit",
+        }
+    }
 }
