@@ -12,7 +12,10 @@ mod inboxes;
 mod media;
 mod messages;
 mod moved;
+pub mod sqlite;
 mod upkeep;
+
+pub mod rules;
 
 pub use accounts::{Account, AccountCreated, Accounts, NewAccount, User};
 pub use conversations::{
@@ -22,7 +25,7 @@ pub use conversations::{
 pub use devices::{Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed};
 pub use error::StoreError;
 pub use inboxes::{Ack, InboxEntry, InboxItem, InboxPage, Inboxes, PageLimits, Receipt};
-pub use media::{Media, Medium};
+pub use media::{Append, AppendCommit, Media, MediaQuota, Medium, NewUpload, Upload};
 pub use messages::{History, HistoryItem, Message, Messages, Send, Sent};
 pub use moved::{Moved, Outcome};
 pub use upkeep::{Key, KeyPurpose, Retention, StoreIdentity, Swept, Upkeep};

@@ -125,6 +125,8 @@ CREATE TABLE messages (
     client_id       BLOB,
     content_type    TEXT    NOT NULL DEFAULT '',
     body            BLOB    NOT NULL DEFAULT x'',
+    -- How many media the message names; they stand in grants.
+    media_count     INTEGER NOT NULL DEFAULT 0,
     sent_at         INTEGER NOT NULL,
     expires_at      INTEGER,
     -- Refused by the other member's block: only the sender ever sees it.
@@ -179,13 +181,15 @@ CREATE UNIQUE INDEX inbox_receipts ON inbox_entries (user_id, conversation_id) W
 CREATE INDEX inbox_entries_by_message ON inbox_entries (conversation_id, conversation_seq, user_id);
 CREATE INDEX inbox_entries_by_age ON inbox_entries (created_at);
 
--- Conversations whose marks moved and whose receipts are to be written, not before due_at.
+-- Conversations whose marks moved: when their receipts are to be written, and when they last were.
 CREATE TABLE receipts_due (
     conversation_id BLOB    NOT NULL PRIMARY KEY,
-    due_at          INTEGER NOT NULL
+    -- NULL: nothing to write.
+    due_at          INTEGER,
+    settled_at      INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX receipts_due_by_time ON receipts_due (due_at);
+CREATE INDEX receipts_due_by_time ON receipts_due (due_at) WHERE due_at IS NOT NULL;
 
 -- ---- media -------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ pub trait Conversations: Send + Sync + 'static {
         &self,
         user_id: UserId,
         id: ConversationId,
+        now: UnixMs,
     ) -> Result<Conversation, StoreError>;
 
     /// The conversations a user is a member of, by id, after `after`.
@@ -35,6 +36,7 @@ pub trait Conversations: Send + Sync + 'static {
         user_id: UserId,
         after: Option<ConversationId>,
         limit: usize,
+        now: UnixMs,
     ) -> Result<ConversationList, StoreError>;
 
     /// Changes a group's title; an admin's right.

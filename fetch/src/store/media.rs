@@ -1,13 +1,150 @@
 use async_trait::async_trait;
-use nudge_proto::{MediumId, UserId};
+use nudge_proto::{MediumId, RequestId, UserId};
 
-use super::StoreError;
+use super::{StoreError, UnixMs};
 
 /// Media and their uploads.
+///
+/// An upload is made of segments, one per request that wrote to it. Each request raises the upload's
+/// fence first; only the newest fence may commit, so that a request that was taken over changes
+/// nothing any more.
 #[async_trait]
 pub trait Media: Send + Sync + 'static {
+    /// Makes an upload, or answers with the one made before under the same `request_id`. `bool` is
+    /// whether this call made it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::QuotaExceeded`], [`StoreError::LimitReached`],
+    /// [`StoreError::IdempotencyConflict`].
+    async fn create_upload(&self, new: NewUpload) -> Result<(Upload, bool), StoreError>;
+
+    /// An upload or complete medium of its owner.
+    async fn upload(&self, owner_id: UserId, id: MediumId) -> Result<Upload, StoreError>;
+
+    /// Takes the upload over: raises the fence.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::OffsetMismatch`] when the bytes do not begin where the upload stands.
+    async fn begin_append(
+        &self,
+        owner_id: UserId,
+        id: MediumId,
+        offset: u64,
+    ) -> Result<Append, StoreError>;
+
+    /// Commits what is durable of a segment.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UploadTakenOver`] when the fence is not the newest.
+    async fn commit_append(&self, commit: AppendCommit) -> Result<(), StoreError>;
+
+    /// The committed segments, in order: (fence, length in bytes).
+    async fn segments(&self, id: MediumId) -> Result<Vec<(u64, u64)>, StoreError>;
+
+    /// Makes the medium visible; its object must be durable. Idempotent.
+    async fn complete_upload(
+        &self,
+        id: MediumId,
+        fence: u64,
+        sha256: [u8; 32],
+        now: UnixMs,
+        expires_at: UnixMs,
+    ) -> Result<Medium, StoreError>;
+
+    /// Removes an upload that is not complete.
+    async fn remove_upload(&self, owner_id: UserId, id: MediumId) -> Result<(), StoreError>;
+
     /// A complete medium, if the user uploaded it or may see a message that names it.
     async fn medium(&self, user_id: UserId, id: MediumId) -> Result<Medium, StoreError>;
+
+    /// Which of these are neither an upload nor a medium: their objects are orphans.
+    async fn unknown_media(&self, ids: &[MediumId]) -> Result<Vec<MediumId>, StoreError>;
+}
+
+/// An upload to be made.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    /// The server's new id for it.
+    pub id: MediumId,
+    /// Whose.
+    pub owner_id: UserId,
+    /// Client-made: a retry makes nothing twice.
+    pub request_id: Option<RequestId>,
+    /// As the uploader named it; untrusted.
+    pub file_name: String,
+    /// As the uploader declared it; untrusted.
+    pub content_type: String,
+    /// In bytes.
+    pub size: u64,
+    /// What the bytes must have.
+    pub declared_sha256: Option<[u8; 32]>,
+    /// The digest's state before the first byte.
+    pub digest_state: Vec<u8>,
+    /// Now.
+    pub now: UnixMs,
+    /// An unfinished upload is removed then.
+    pub expires_at: UnixMs,
+    /// What the owner may have in all.
+    pub quota: MediaQuota,
+}
+
+/// What one user may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaQuota {
+    /// Bytes of media and uploads together.
+    pub bytes: u64,
+    /// Unfinished uploads at a time.
+    pub unfinished: usize,
+}
+
+/// How far an upload is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// The medium's id, once complete.
+    pub id: MediumId,
+    /// As the uploader named it.
+    pub file_name: String,
+    /// As the uploader declared it.
+    pub content_type: String,
+    /// In bytes.
+    pub size: u64,
+    /// Durable bytes.
+    pub offset: u64,
+    /// What the bytes must have.
+    pub declared_sha256: Option<[u8; 32]>,
+    /// Computed by the server; `None` until complete.
+    pub sha256: Option<[u8; 32]>,
+    /// An unfinished upload is removed then.
+    pub expires_at: UnixMs,
+}
+
+/// A request's turn to write.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Names the segment to write.
+    pub fence: u64,
+    /// The upload as it stands.
+    pub upload: Upload,
+    /// The digest's state over the durable bytes.
+    pub digest_state: Vec<u8>,
+}
+
+/// What a segment's writer made durable.
+#[derive(Clone, Debug)]
+pub struct AppendCommit {
+    /// Which upload.
+    pub id: MediumId,
+    /// Which segment.
+    pub fence: u64,
+    /// Durable bytes of the segment, in all.
+    pub length: u64,
+    /// Durable bytes of the upload, in all.
+    pub offset: u64,
+    /// The digest's state over them.
+    pub digest_state: Vec<u8>,
 }
 
 /// A complete medium.
@@ -23,4 +160,6 @@ pub struct Medium {
     pub size: u64,
     /// Computed by the server.
     pub sha256: [u8; 32],
+    /// When the last byte was in.
+    pub completed_at: UnixMs,
 }

@@ -23,7 +23,12 @@ pub trait Messages: std::marker::Send + Sync + 'static {
     async fn send(&self, send: Send) -> Result<Outcome<Sent>, StoreError>;
 
     /// One message, if the user may see it.
-    async fn message(&self, user_id: UserId, id: MessageId) -> Result<Message, StoreError>;
+    async fn message(
+        &self,
+        user_id: UserId,
+        id: MessageId,
+        now: UnixMs,
+    ) -> Result<Message, StoreError>;
 
     /// What the user may see of a conversation below `before`, newest first, bounded by count and by
     /// [`PAGE_BYTES_MAX`](nudge_proto::limits::PAGE_BYTES_MAX).
@@ -33,6 +38,7 @@ pub trait Messages: std::marker::Send + Sync + 'static {
         id: ConversationId,
         before: Option<ConversationSeq>,
         limit: usize,
+        now: UnixMs,
     ) -> Result<History, StoreError>;
 }
 
@@ -55,6 +61,8 @@ pub struct Send {
     pub media: Vec<MediumId>,
     /// How long it lives, in seconds, if not for the history's time.
     pub ttl_s: Option<u64>,
+    /// Its media are kept at least until then.
+    pub media_expire_at: UnixMs,
     /// Now.
     pub now: UnixMs,
 }

@@ -1,0 +1,298 @@
+use async_trait::async_trait;
+use nudge_proto::{MediumId, UserId};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    SqliteStore,
+    rows::{digest, id, int, medium, number, time},
+};
+use crate::store::{Append, AppendCommit, Media, Medium, NewUpload, StoreError, UnixMs, Upload};
+
+#[async_trait]
+impl Media for SqliteStore {
+    async fn create_upload(&self, new: NewUpload) -> Result<(Upload, bool), StoreError> {
+        self.writer.write(move |db| Box::pin(async move { create(db, &new).await })).await
+    }
+
+    async fn upload(&self, owner_id: UserId, id: MediumId) -> Result<Upload, StoreError> {
+        own_upload(&mut *self.read().await?, owner_id, id).await
+    }
+
+    async fn begin_append(
+        &self,
+        owner_id: UserId,
+        id: MediumId,
+        offset: u64,
+    ) -> Result<Append, StoreError> {
+        self.writer.write(move |db| Box::pin(begin(db, owner_id, id, offset))).await
+    }
+
+    async fn commit_append(&self, commit: AppendCommit) -> Result<(), StoreError> {
+        self.writer.write(move |db| Box::pin(async move { commit_append(db, &commit).await })).await
+    }
+
+    async fn segments(&self, id: MediumId) -> Result<Vec<(u64, u64)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT fence, length FROM upload_segments WHERE medium_id = ? ORDER BY fence",
+        )
+        .bind(id.uuid())
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(|row| Ok((number(row, "fence")?, number(row, "length")?))).collect()
+    }
+
+    async fn complete_upload(
+        &self,
+        id: MediumId,
+        fence: u64,
+        sha256: [u8; 32],
+        now: UnixMs,
+        expires_at: UnixMs,
+    ) -> Result<Medium, StoreError> {
+        self.writer
+            .write(move |db| Box::pin(complete(db, id, fence, sha256, now, expires_at)))
+            .await
+    }
+
+    async fn remove_upload(&self, owner_id: UserId, id: MediumId) -> Result<(), StoreError> {
+        self.writer.write(move |db| Box::pin(remove(db, owner_id, id))).await
+    }
+
+    async fn medium(&self, user_id: UserId, id: MediumId) -> Result<Medium, StoreError> {
+        readable_medium(&mut *self.read().await?, user_id, id).await
+    }
+
+    async fn unknown_media(&self, ids: &[MediumId]) -> Result<Vec<MediumId>, StoreError> {
+        let db = &mut *self.read().await?;
+        let mut unknown = Vec::new();
+        for id in ids {
+            let known = sqlx::query("SELECT 1 FROM media WHERE id = ?")
+                .bind(id.uuid())
+                .fetch_optional(&mut *db)
+                .await?;
+            if known.is_none() {
+                unknown.push(*id);
+            }
+        }
+        Ok(unknown)
+    }
+}
+
+/// A complete medium that the user uploaded, or that a message names which he may see.
+pub(super) async fn readable_medium(
+    db: &mut SqliteConnection,
+    user_id: UserId,
+    id: MediumId,
+) -> Result<Medium, StoreError> {
+    let row = sqlx::query(
+        "SELECT * FROM media WHERE id = ?2 AND sha256 IS NOT NULL AND (owner_id = ?1 OR EXISTS \
+         (SELECT 1 FROM grants g \
+          JOIN memberships i ON i.conversation_id = g.conversation_id AND i.user_id = ?1 \
+              AND i.joined_seq <= g.conversation_seq \
+              AND (i.left_seq IS NULL OR g.conversation_seq < i.left_seq) \
+          JOIN messages m ON m.conversation_id = g.conversation_id AND m.seq = g.conversation_seq \
+              AND (m.refused = 0 OR m.sender_id = ?1) \
+          WHERE g.medium_id = ?2))",
+    )
+    .bind(user_id.uuid())
+    .bind(id.uuid())
+    .fetch_optional(db)
+    .await?;
+    row.as_ref().map(medium).transpose()?.flatten().ok_or(StoreError::NotFound("medium"))
+}
+
+async fn create(db: &mut SqliteConnection, new: &NewUpload) -> Result<(Upload, bool), StoreError> {
+    let existing = sqlx::query("SELECT id, size FROM media WHERE owner_id = ? AND request_id = ?")
+        .bind(new.owner_id.uuid())
+        .bind(new.request_id.map(nudge_proto::RequestId::uuid))
+        .fetch_optional(&mut *db)
+        .await?;
+    if let (Some(row), Some(request_id)) = (existing, new.request_id) {
+        if number(&row, "size")? != new.size {
+            return Err(StoreError::IdempotencyConflict(request_id.uuid()));
+        }
+        return Ok((own_upload(db, new.owner_id, id(&row, "id")?).await?, false));
+    }
+    check_quota(db, new).await?;
+    sqlx::query(
+        "INSERT INTO media (id, owner_id, request_id, file_name, content_type, size, \
+         declared_sha256, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(new.id.uuid())
+    .bind(new.owner_id.uuid())
+    .bind(new.request_id.map(nudge_proto::RequestId::uuid))
+    .bind(&new.file_name)
+    .bind(&new.content_type)
+    .bind(int(new.size))
+    .bind(new.declared_sha256.map(|sha256| sha256.to_vec()))
+    .bind(int(new.now.0))
+    .bind(int(new.expires_at.0))
+    .execute(&mut *db)
+    .await?;
+    sqlx::query("INSERT INTO uploads (medium_id, offset, fence, digest_state) VALUES (?, 0, 0, ?)")
+        .bind(new.id.uuid())
+        .bind(&new.digest_state)
+        .execute(&mut *db)
+        .await?;
+    Ok((own_upload(db, new.owner_id, new.id).await?, true))
+}
+
+async fn check_quota(db: &mut SqliteConnection, new: &NewUpload) -> Result<(), StoreError> {
+    let (bytes, unfinished): (i64, i64) = sqlx::query_as(
+        "SELECT coalesce(sum(size), 0), count(*) FILTER (WHERE completed_at IS NULL) \
+         FROM media WHERE owner_id = ?",
+    )
+    .bind(new.owner_id.uuid())
+    .fetch_one(db)
+    .await?;
+    let left = new.quota.bytes.saturating_sub(bytes.cast_unsigned());
+    if new.size > left {
+        return Err(StoreError::QuotaExceeded { needed: new.size, left });
+    }
+    if unfinished.cast_unsigned() as usize >= new.quota.unfinished {
+        return Err(StoreError::LimitReached {
+            what: "unfinished uploads",
+            limit: new.quota.unfinished,
+        });
+    }
+    Ok(())
+}
+
+async fn own_upload(
+    db: &mut SqliteConnection,
+    owner_id: UserId,
+    medium_id: MediumId,
+) -> Result<Upload, StoreError> {
+    let row = sqlx::query(
+        "SELECT media.*, coalesce(uploads.offset, media.size) AS offset FROM media \
+         LEFT JOIN uploads ON uploads.medium_id = media.id WHERE media.id = ? AND owner_id = ?",
+    )
+    .bind(medium_id.uuid())
+    .bind(owner_id.uuid())
+    .fetch_optional(db)
+    .await?
+    .ok_or(StoreError::NotFound("upload"))?;
+    upload(&row)
+}
+
+fn upload(row: &SqliteRow) -> Result<Upload, StoreError> {
+    Ok(Upload {
+        id: id(row, "id")?,
+        file_name: row.try_get("file_name")?,
+        content_type: row.try_get("content_type")?,
+        size: number(row, "size")?,
+        offset: number(row, "offset")?,
+        declared_sha256: digest(row, "declared_sha256")?,
+        sha256: digest(row, "sha256")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+async fn begin(
+    db: &mut SqliteConnection,
+    owner_id: UserId,
+    medium_id: MediumId,
+    offset: u64,
+) -> Result<Append, StoreError> {
+    let upload = own_upload(db, owner_id, medium_id).await?;
+    if upload.offset != offset {
+        return Err(StoreError::OffsetMismatch { given: offset, offset: upload.offset });
+    }
+    let row = sqlx::query(
+        "UPDATE uploads SET fence = fence + 1 WHERE medium_id = ? RETURNING fence, digest_state",
+    )
+    .bind(medium_id.uuid())
+    .fetch_optional(db)
+    .await?
+    .ok_or(StoreError::NotFound("unfinished upload"))?;
+    Ok(Append { fence: number(&row, "fence")?, upload, digest_state: row.try_get("digest_state")? })
+}
+
+async fn commit_append(db: &mut SqliteConnection, commit: &AppendCommit) -> Result<(), StoreError> {
+    let moved = sqlx::query(
+        "UPDATE uploads SET offset = ?, digest_state = ? WHERE medium_id = ? AND fence = ?",
+    )
+    .bind(int(commit.offset))
+    .bind(&commit.digest_state)
+    .bind(commit.id.uuid())
+    .bind(int(commit.fence))
+    .execute(&mut *db)
+    .await?;
+    if moved.rows_affected() == 0 {
+        return Err(StoreError::UploadTakenOver);
+    }
+    sqlx::query(
+        "INSERT INTO upload_segments (medium_id, fence, length) VALUES (?1, ?2, ?3) \
+         ON CONFLICT DO UPDATE SET length = ?3",
+    )
+    .bind(commit.id.uuid())
+    .bind(int(commit.fence))
+    .bind(int(commit.length))
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+async fn complete(
+    db: &mut SqliteConnection,
+    medium_id: MediumId,
+    fence: u64,
+    sha256: [u8; 32],
+    now: UnixMs,
+    expires_at: UnixMs,
+) -> Result<Medium, StoreError> {
+    let finished = sqlx::query("DELETE FROM uploads WHERE medium_id = ? AND fence = ?")
+        .bind(medium_id.uuid())
+        .bind(int(fence))
+        .execute(&mut *db)
+        .await?;
+    if finished.rows_affected() == 0 {
+        return Err(StoreError::UploadTakenOver);
+    }
+    sqlx::query("DELETE FROM upload_segments WHERE medium_id = ?")
+        .bind(medium_id.uuid())
+        .execute(&mut *db)
+        .await?;
+    let row = sqlx::query(
+        "UPDATE media SET sha256 = ?, completed_at = ?, expires_at = ? WHERE id = ? RETURNING *",
+    )
+    .bind(&sha256[..])
+    .bind(int(now.0))
+    .bind(int(expires_at.0))
+    .bind(medium_id.uuid())
+    .fetch_one(db)
+    .await?;
+    medium(&row)?.ok_or_else(|| StoreError::Damaged("a complete medium without digest".to_owned()))
+}
+
+async fn remove(
+    db: &mut SqliteConnection,
+    owner_id: UserId,
+    medium_id: MediumId,
+) -> Result<(), StoreError> {
+    let removed =
+        sqlx::query("DELETE FROM media WHERE id = ? AND owner_id = ? AND completed_at IS NULL")
+            .bind(medium_id.uuid())
+            .bind(owner_id.uuid())
+            .execute(&mut *db)
+            .await?;
+    if removed.rows_affected() == 0 {
+        return Err(StoreError::NotFound("unfinished upload"));
+    }
+    forget_upload(db, medium_id).await
+}
+
+/// Removes what belongs to an upload whose row in `media` is gone.
+pub(super) async fn forget_upload(
+    db: &mut SqliteConnection,
+    medium_id: MediumId,
+) -> Result<(), StoreError> {
+    for statement in [
+        "DELETE FROM uploads WHERE medium_id = ?",
+        "DELETE FROM upload_segments WHERE medium_id = ?",
+        "DELETE FROM grants WHERE medium_id = ?",
+    ] {
+        sqlx::query(statement).bind(medium_id.uuid()).execute(&mut *db).await?;
+    }
+    Ok(())
+}
