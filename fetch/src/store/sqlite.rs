@@ -20,12 +20,11 @@ mod upkeep;
 mod writer;
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, TryLockError},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use fs4::fs_std::FileExt;
 use sqlx::{
     ConnectOptions, Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -127,10 +126,10 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     let io = |source| OpenError::Io { path: path.clone(), source };
     let file =
         OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-    match file.try_lock_exclusive() {
-        Ok(true) => Ok(file),
-        Ok(false) => Err(OpenError::InUse { path: path.with_extension("db") }),
-        Err(source) => Err(io(source)),
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.with_extension("db") }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
     }
 }
 
