@@ -2,5 +2,36 @@
 //!
 //! # Layout, in reading order
 //!
-//! - [`store`]: what must last, as one trait in domain words, and its implementations
+//! - [`config`], [`limits`], [`clock`]: what is given to the service
+//! - [`store`]: what must last, as traits in domain words, and its SQLite implementation
+//! - [`bus`]: what a node tells after a commit
+//! - [`auth`]: passwords, tokens, keys
+//! - [`watch`]: the hub that tells signal nodes what moved
+//! - [`http`]: the API
+//! - `server`: connections; `upkeep`: what runs by itself
+//! - [`Fetch`]: all of it, started
+
+pub mod config;
+pub use config::FetchConfig;
+
+pub mod limits;
+
+pub mod clock;
+pub use clock::Clock;
+
 pub mod store;
+
+pub mod bus;
+
+pub mod auth;
+
+pub mod watch;
+
+pub mod http;
+
+mod server;
+
+mod upkeep;
+
+mod fetch;
+pub use fetch::{Fetch, FetchError, FetchParts};

@@ -1,0 +1,241 @@
+//! Who is asking: passwords, and the three credentials of a session.
+//!
+//! The keys live in the store, made once under its lock, and rotate with overlap.
+
+mod attempts;
+mod keys;
+mod passwords;
+mod refresh;
+mod revoked;
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use nudge_proto::{
+    Cursor, DeviceId, ErrorCode, UserId,
+    pb::content as pb,
+    ticket::{TicketClaims, TicketKey},
+};
+
+use crate::{
+    clock::Clock,
+    limits::{ACCESS_TOKEN_TIME, TICKET_TIME},
+    store::{Refresh, Refreshed, Store, StoreError, UnixMs, User},
+};
+
+pub use attempts::Attempts;
+pub use keys::Keys;
+pub use passwords::Passwords;
+pub use revoked::Revoked;
+
+/// Issues and checks credentials.
+#[derive(Debug)]
+pub struct Auth {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    keys: Keys,
+    /// Hashes and checks passwords, a few at a time.
+    pub passwords: Passwords,
+    /// Counts attempts to guess one.
+    pub attempts: Attempts,
+    /// Devices whose access tokens are no longer taken.
+    pub revoked: Revoked,
+}
+
+/// Who is asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Which user.
+    pub user_id: UserId,
+    /// From which device.
+    pub device_id: DeviceId,
+}
+
+impl Caller {
+    /// As the store wants it.
+    #[must_use]
+    pub const fn pair(self) -> (UserId, DeviceId) {
+        (self.user_id, self.device_id)
+    }
+}
+
+/// Why a credential is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// The access token is past its time.
+    #[error("the access token is past its time: refresh the session")]
+    AccessExpired,
+    /// Not an access token of this server.
+    #[error("the access token is missing, malformed or forged: send Authorization: Bearer <token>")]
+    AccessInvalid,
+    /// The device was revoked.
+    #[error("this device was revoked: log in as a new one")]
+    DeviceRevoked,
+    /// Not a refresh token of a living session.
+    #[error("the refresh token is malformed or of an ended session: log in again")]
+    RefreshInvalid,
+    /// An old refresh token came back.
+    #[error("this refresh token was used before, so the device is revoked: log in as a new one")]
+    RefreshReused,
+    /// Handle or password is wrong.
+    #[error("handle or password is wrong")]
+    Credentials,
+    /// Too many at once, or for one handle.
+    #[error("too many attempts: wait a minute")]
+    TooManyAttempts,
+    /// The store has its reasons.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A fault of the server.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl AuthError {
+    /// The code it is reported under.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::AccessExpired => ErrorCode::AccessTokenExpired,
+            Self::AccessInvalid => ErrorCode::AccessTokenInvalid,
+            Self::DeviceRevoked => ErrorCode::DeviceRevoked,
+            Self::RefreshInvalid => ErrorCode::RefreshTokenInvalid,
+            Self::RefreshReused => ErrorCode::RefreshTokenReused,
+            Self::Credentials => ErrorCode::CredentialsInvalid,
+            Self::TooManyAttempts => ErrorCode::RateLimited,
+            Self::Store(error) => error.code(),
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+}
+
+impl Auth {
+    /// Loads the keys, making them at the first start.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer, or holds a key that is none.
+    pub async fn start(store: Arc<dyn Store>, clock: Clock) -> Result<Self, AuthError> {
+        let keys = Keys::default();
+        let auth = Self {
+            store,
+            keys,
+            passwords: Passwords::default(),
+            attempts: Attempts::default(),
+            revoked: Revoked::default(),
+            clock,
+        };
+        auth.rotate().await?;
+        auth.reload_revoked().await?;
+        Ok(auth)
+    }
+
+    /// Makes new keys where the newest retired, and forgets old ones. Returns whether the tickets'
+    /// keys changed.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn rotate(&self) -> Result<bool, AuthError> {
+        self.keys.reload(self.store.as_ref(), self.clock.now()).await
+    }
+
+    /// Reads again which devices were revoked within an access token's life.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn reload_revoked(&self) -> Result<(), StoreError> {
+        let since = self.clock.now().0.saturating_sub(2 * ACCESS_TOKEN_TIME.as_millis() as u64);
+        self.revoked.replace(self.store.revoked_since(UnixMs(since)).await?);
+        Ok(())
+    }
+
+    /// The keys that signal checks tickets with.
+    #[must_use]
+    pub fn ticket_keys(&self) -> Vec<TicketKey> {
+        self.keys.ticket_keys()
+    }
+
+    /// The public keys of access tokens, as a JWK set (RFC 7517).
+    #[must_use]
+    pub fn jwks(&self) -> serde_json::Value {
+        self.keys.jwks()
+    }
+
+    /// The three credentials of a session whose newest refresh token is `n` of `chain`.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Internal`] when a key cannot sign.
+    pub fn issue(
+        &self,
+        user: &User,
+        device_id: DeviceId,
+        chain: u64,
+        n: u64,
+        cursor: Cursor,
+    ) -> Result<pb::Session, AuthError> {
+        let now = self.clock.now();
+        let access_expires_at = now.0 + ACCESS_TOKEN_TIME.as_millis() as u64;
+        let ticket_expires_at = now.0 + TICKET_TIME.as_millis() as u64;
+        let caller = Caller { user_id: user.id, device_id };
+        let claims = TicketClaims {
+            user_id: user.id,
+            device_id,
+            issued_at_s: now.0 / 1000,
+            expires_at_s: ticket_expires_at / 1000,
+        };
+        Ok(pb::Session {
+            user: Some(crate::http::convert::user(user)),
+            device_id: device_id.to_string(),
+            connect_ticket: URL_SAFE_NO_PAD.encode(self.keys.mint_ticket(&claims)?),
+            connect_ticket_expires_at_ms: ticket_expires_at,
+            access_token: self.keys.sign_access(caller, now.0 / 1000, access_expires_at / 1000)?,
+            access_token_expires_at_ms: access_expires_at,
+            refresh_token: self.keys.refresh_secret()?.make(caller, chain, n),
+            cursor: cursor.to_string(),
+        })
+    }
+
+    /// Who an access token speaks for.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::AccessExpired`], [`AuthError::AccessInvalid`], [`AuthError::DeviceRevoked`].
+    pub fn caller(&self, access_token: &str) -> Result<Caller, AuthError> {
+        let caller = self.keys.check_access(access_token, self.clock.now().0 / 1000)?;
+        if self.revoked.contains(caller) {
+            return Err(AuthError::DeviceRevoked);
+        }
+        Ok(caller)
+    }
+
+    /// New credentials for a refresh token.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::RefreshInvalid`]; [`AuthError::RefreshReused`] after revoking the device.
+    pub async fn refresh(&self, token: &str) -> Result<pb::Session, AuthError> {
+        let (caller, chain, n) = self.keys.check_refresh(token)?;
+        let refresh = Refresh {
+            user_id: caller.user_id,
+            device_id: caller.device_id,
+            chain,
+            n,
+            now: self.clock.now(),
+        };
+        match self.store.refresh(refresh).await? {
+            Refreshed::Ended => Err(AuthError::RefreshInvalid),
+            Refreshed::Reused => {
+                self.revoked.insert(caller);
+                Err(AuthError::RefreshReused)
+            }
+            Refreshed::Next { n, cursor } => {
+                let account = self.store.account(caller.user_id).await?;
+                let account = account.ok_or(AuthError::RefreshInvalid)?;
+                self.issue(&account.user, caller.device_id, chain, n, cursor)
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+use std::{
+    fmt,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use nudge_proto::{
+    DeviceId, UserId,
+    ticket::{TicketClaims, TicketKey},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{AuthError, Caller, refresh::RefreshSecret};
+use crate::{
+    limits::{ACCESS_TOKEN_TIME, KEY_TIME, TICKET_TIME},
+    store::{Key, KeyPurpose, Store, UnixMs},
+};
+
+/// The keys in force, newest first.
+#[derive(Default)]
+pub struct Keys(RwLock<Loaded>);
+
+#[derive(Default)]
+struct Loaded {
+    ticket: Vec<TicketKey>,
+    access: Vec<AccessKey>,
+    refresh: Vec<RefreshSecret>,
+}
+
+struct AccessKey {
+    id: String,
+    signing: EncodingKey,
+    checking: DecodingKey,
+    public: Vec<u8>,
+}
+
+/// What an access token says (RFC 7519).
+#[derive(Serialize, Deserialize)]
+struct AccessClaims {
+    iss: String,
+    sub: UserId,
+    dev: DeviceId,
+    iat: u64,
+    exp: u64,
+}
+
+impl Keys {
+    /// Reads the keys, making what is missing; true when the tickets' keys changed.
+    pub(super) async fn reload(&self, store: &dyn Store, now: UnixMs) -> Result<bool, AuthError> {
+        let ticket = load(store, KeyPurpose::Ticket, random_secret()?, TICKET_TIME, now).await?;
+        let access =
+            load(store, KeyPurpose::Access, new_ed25519()?, ACCESS_TOKEN_TIME, now).await?;
+        // A refresh token has no end of its own: its key never retires.
+        let refresh = load(store, KeyPurpose::Refresh, random_secret()?, FOREVER, now).await?;
+        let loaded = Loaded {
+            ticket: ticket.iter().map(ticket_key).collect::<Result<_, _>>()?,
+            access: access.iter().map(access_key).collect::<Result<_, _>>()?,
+            refresh: refresh
+                .iter()
+                .map(|key| secret(key).map(RefreshSecret))
+                .collect::<Result<_, _>>()?,
+        };
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = current.ticket != loaded.ticket;
+        *current = loaded;
+        Ok(changed)
+    }
+
+    pub(super) fn ticket_keys(&self) -> Vec<TicketKey> {
+        self.read().ticket.clone()
+    }
+
+    pub(super) fn mint_ticket(&self, claims: &TicketClaims) -> Result<Vec<u8>, AuthError> {
+        let loaded = self.read();
+        Ok(loaded.ticket.first().ok_or_else(no_key)?.mint(claims))
+    }
+
+    pub(super) fn sign_access(
+        &self,
+        caller: Caller,
+        iat: u64,
+        exp: u64,
+    ) -> Result<String, AuthError> {
+        let loaded = self.read();
+        let key = loaded.access.first().ok_or_else(no_key)?;
+        let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let claims = AccessClaims {
+            iss: ISSUER.to_owned(),
+            sub: caller.user_id,
+            dev: caller.device_id,
+            iat,
+            exp,
+        };
+        jsonwebtoken::encode(&header, &claims, &key.signing)
+            .map_err(|error| AuthError::Internal(format!("cannot sign an access token: {error}")))
+    }
+
+    pub(super) fn check_access(&self, token: &str, now_s: u64) -> Result<Caller, AuthError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::AccessInvalid)?;
+        let loaded = self.read();
+        let key = loaded.access.iter().find(|key| Some(&key.id) == header.kid.as_ref());
+        let key = key.ok_or(AuthError::AccessInvalid)?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        // Our own clock decides: it can be handed in.
+        validation.validate_exp = false;
+        let claims = jsonwebtoken::decode::<AccessClaims>(token, &key.checking, &validation)
+            .map_err(|_| AuthError::AccessInvalid)?
+            .claims;
+        if now_s >= claims.exp {
+            return Err(AuthError::AccessExpired);
+        }
+        Ok(Caller { user_id: claims.sub, device_id: claims.dev })
+    }
+
+    pub(super) fn refresh_secret(&self) -> Result<RefreshSecret, AuthError> {
+        self.read().refresh.first().cloned().ok_or_else(no_key)
+    }
+
+    pub(super) fn check_refresh(&self, token: &str) -> Result<(Caller, u64, u64), AuthError> {
+        let loaded = self.read();
+        let found = loaded.refresh.iter().find_map(|secret| secret.check(token));
+        found.ok_or(AuthError::RefreshInvalid)
+    }
+
+    pub(super) fn jwks(&self) -> serde_json::Value {
+        let loaded = self.read();
+        let keys = loaded.access.iter().map(|key| {
+            serde_json::json!({
+                "kty": "OKP",
+                "crv": "Ed25519",
+                "use": "sig",
+                "alg": "EdDSA",
+                "kid": key.id,
+                "x": URL_SAFE_NO_PAD.encode(&key.public),
+            })
+        });
+        serde_json::json!({ "keys": keys.collect::<Vec<_>>() })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Loaded> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Keys {
+    /// Leaves the secrets out.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
+
+/// The keys of a purpose; a new one checks for `token_time` longer than it makes.
+async fn load(
+    store: &dyn Store,
+    purpose: KeyPurpose,
+    secret: Vec<u8>,
+    token_time: Duration,
+    now: UnixMs,
+) -> Result<Vec<Key>, AuthError> {
+    let making = if token_time == FOREVER { FOREVER } else { KEY_TIME };
+    let retire_at = now.0 + making.as_millis() as u64;
+    let fresh = Key {
+        id: 0,
+        secret,
+        created_at: now,
+        retire_at: UnixMs(retire_at),
+        not_after: UnixMs(retire_at + token_time.as_millis() as u64),
+    };
+    Ok(store.keys(purpose, fresh, now).await?)
+}
+
+fn random_secret() -> Result<Vec<u8>, AuthError> {
+    let mut secret = vec![0; 32];
+    aws_lc_rs::rand::fill(&mut secret)
+        .map_err(|_| AuthError::Internal("the system has no randomness".to_owned()))?;
+    Ok(secret)
+}
+
+fn new_ed25519() -> Result<Vec<u8>, AuthError> {
+    let key = Ed25519KeyPair::generate()
+        .and_then(|pair| pair.to_pkcs8())
+        .map_err(|_| AuthError::Internal("cannot make a signing key".to_owned()))?;
+    Ok(key.as_ref().to_vec())
+}
+
+fn secret(key: &Key) -> Result<[u8; 32], AuthError> {
+    key.secret
+        .as_slice()
+        .try_into()
+        .map_err(|_| AuthError::Internal(format!("key {} has not 32 bytes", key.id)))
+}
+
+fn ticket_key(key: &Key) -> Result<TicketKey, AuthError> {
+    Ok(TicketKey { id: key.id, secret: secret(key)? })
+}
+
+fn access_key(key: &Key) -> Result<AccessKey, AuthError> {
+    let pair = Ed25519KeyPair::from_pkcs8(&key.secret)
+        .map_err(|error| AuthError::Internal(format!("access key {}: {error}", key.id)))?;
+    let public = pair.public_key().as_ref().to_vec();
+    Ok(AccessKey {
+        id: key.id.to_string(),
+        signing: EncodingKey::from_ed_der(&key.secret),
+        checking: DecodingKey::from_ed_der(&public),
+        public,
+    })
+}
+
+fn no_key() -> AuthError {
+    AuthError::Internal("no key is loaded".to_owned())
+}
+
+const ISSUER: &str = "nudge";
+/// About three thousand years.
+const FOREVER: Duration = Duration::from_secs(100_000_000_000);

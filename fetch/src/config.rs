@@ -1,0 +1,75 @@
+//! What the operator decides.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use nudge_proto::limits;
+
+use crate::store::{MediaQuota, Retention};
+
+/// Everything the content service is told at its start.
+#[derive(Clone, Debug)]
+pub struct FetchConfig {
+    /// The database and the objects live here.
+    pub data_dir: PathBuf,
+    /// Where the API listens.
+    pub public: SocketAddr,
+    /// Where health and metrics listen; loopback, unless the operator says otherwise.
+    pub private: SocketAddr,
+    /// The API speaks TLS; its ALPN is set by the service.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Who may register.
+    pub registration: Registration,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// What one user may have.
+    pub quota: MediaQuota,
+    /// The largest medium, in bytes.
+    pub upload_bytes_max: u64,
+    /// Web origins that may call the API; `*` for all.
+    pub cors_origins: Vec<String>,
+    /// What `/.well-known/nudge` says of this system.
+    pub discovery: DiscoveryConfig,
+    /// Every held device is looked up again once in this time.
+    pub heartbeat: Duration,
+}
+
+/// Who may register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// Everybody.
+    Open,
+    /// Who knows one of these codes.
+    Invite(Vec<String>),
+    /// Nobody.
+    Closed,
+}
+
+/// What clients are told about where to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiscoveryConfig {
+    /// Base URLs of the API; empty means where the answer came from.
+    pub fetch: Vec<String>,
+    /// (kind, "host:port") of every signal listener; an empty host means where the answer came from.
+    pub transports: Vec<(String, String)>,
+}
+
+impl FetchConfig {
+    /// The defaults, on free ports of the loopback interface.
+    #[must_use]
+    pub fn new(data_dir: PathBuf) -> Self {
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            data_dir,
+            public: loopback,
+            private: loopback,
+            tls: None,
+            registration: Registration::Open,
+            retention: Retention { history_days: Some(30), until_acked: false, media_days: 30 },
+            quota: MediaQuota { bytes: 10 << 30, unfinished: 100 },
+            upload_bytes_max: 4 << 30,
+            cors_origins: Vec::new(),
+            discovery: DiscoveryConfig { fetch: Vec::new(), transports: Vec::new() },
+            heartbeat: limits::HEARTBEAT_DEFAULT,
+        }
+    }
+}

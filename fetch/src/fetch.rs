@@ -1,0 +1,171 @@
+use std::{io, net::SocketAddr, sync::Arc};
+
+use nudge_proto::watch::Watch;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    auth::{Auth, AuthError},
+    bus::{Bus, LocalBus},
+    clock::Clock,
+    config::FetchConfig,
+    http::{App, private_router, public_router},
+    server::HttpServer,
+    store::{
+        Store,
+        sqlite::{OpenError, SqliteStore},
+    },
+    upkeep,
+    watch::{HubWatch, WatchHub},
+};
+
+/// The content service, running.
+#[derive(Debug)]
+pub struct Fetch {
+    public: HttpServer,
+    private: HttpServer,
+    hub: Arc<WatchHub>,
+    store: Arc<dyn Store>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Why the content service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// The data folder cannot be made.
+    #[error("cannot make the data folder {path}: {source}")]
+    DataDir {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The keys cannot be read or made.
+    #[error("cannot load the keys: {0}")]
+    Keys(#[from] AuthError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What a test may replace.
+#[derive(Debug)]
+pub struct FetchParts {
+    /// The time.
+    pub clock: Clock,
+    /// The way to other nodes.
+    pub bus: Arc<dyn Bus>,
+}
+
+impl Default for FetchParts {
+    fn default() -> Self {
+        Self { clock: Clock::system(), bus: Arc::new(LocalBus::default()) }
+    }
+}
+
+impl Fetch {
+    /// Opens the store in the data folder and serves it.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`] says what is wrong.
+    pub async fn start(config: FetchConfig) -> Result<Self, FetchError> {
+        Self::start_with(config, FetchParts::default()).await
+    }
+
+    /// The same, with parts of the caller's own.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError`] says what is wrong.
+    pub async fn start_with(config: FetchConfig, parts: FetchParts) -> Result<Self, FetchError> {
+        std::fs::create_dir_all(&config.data_dir).map_err(|source| FetchError::DataDir {
+            path: config.data_dir.display().to_string(),
+            source,
+        })?;
+        // Ports first: they are the likeliest to be taken, and nothing is to undo then.
+        let public = listen(config.public).await?;
+        let private = listen(config.private).await?;
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(&config.data_dir.join("nudge.db")).await?);
+        let FetchParts { clock, bus } = parts;
+        let auth = Arc::new(Auth::start(Arc::clone(&store), clock.clone()).await?);
+        let hub = WatchHub::start(
+            Arc::clone(&store),
+            Arc::clone(&bus),
+            Arc::clone(&auth),
+            clock.clone(),
+            config.heartbeat,
+        );
+        let tls = config.tls.clone().map(with_http_alpn);
+        let (public_at, private_at) = (config.public, config.private);
+        let app = App { store: Arc::clone(&store), bus, auth, clock, config: Arc::new(config) };
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        upkeep::start(&app, &hub, &tasks, &stop);
+        let cannot = |address| move |source| FetchError::Listen { address, source };
+        Ok(Self {
+            public: HttpServer::start(public, tls, public_router(app.clone()))
+                .map_err(cannot(public_at))?,
+            private: HttpServer::start(private, None, private_router(app))
+                .map_err(cannot(private_at))?,
+            hub,
+            store,
+            tasks,
+            stop,
+        })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub const fn public_addr(&self) -> SocketAddr {
+        self.public.address()
+    }
+
+    /// Where health listens.
+    #[must_use]
+    pub const fn private_addr(&self) -> SocketAddr {
+        self.private.address()
+    }
+
+    /// The watch, for a signal service in this process.
+    #[must_use]
+    pub fn watch(&self) -> Arc<dyn Watch> {
+        Arc::new(HubWatch(Arc::clone(&self.hub)))
+    }
+
+    /// The hub, for who wants to look at it.
+    #[must_use]
+    pub const fn hub(&self) -> &Arc<WatchHub> {
+        &self.hub
+    }
+
+    /// Lets requests in flight finish, commits what was begun, and closes everything.
+    pub async fn shutdown(self) {
+        self.public.shutdown().await;
+        self.private.shutdown().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.hub.shutdown().await;
+        self.store.close().await;
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, FetchError> {
+    TcpListener::bind(address).await.map_err(|source| FetchError::Listen { address, source })
+}
+
+fn with_http_alpn(tls: Arc<rustls::ServerConfig>) -> Arc<rustls::ServerConfig> {
+    let mut tls = Arc::unwrap_or_clone(tls);
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(tls)
+}

@@ -1,0 +1,151 @@
+//! The API: parse at the edge, ask the store once, tell the bus, answer.
+
+mod accounts;
+mod blocks;
+mod conversations;
+pub(crate) mod convert;
+mod devices;
+mod error;
+mod extract;
+mod inbox;
+mod me;
+mod members;
+mod messages;
+mod request;
+mod sessions;
+mod users;
+mod well_known;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware,
+    routing::{delete, get, post, put},
+};
+use nudge_proto::limits::REQUEST_BYTES_MAX;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+    timeout::TimeoutLayer,
+};
+
+use crate::{
+    auth::Auth,
+    bus::{Bus, BusEvent},
+    clock::Clock,
+    config::FetchConfig,
+    limits::REQUEST_TIMEOUT,
+    store::{Outcome, Store},
+};
+
+pub use error::ApiError;
+
+/// What every handler may use.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// What must last.
+    pub store: Arc<dyn Store>,
+    /// What is told after a commit.
+    pub bus: Arc<dyn Bus>,
+    /// Who is asking.
+    pub auth: Arc<Auth>,
+    /// The time.
+    pub clock: Clock,
+    /// What the operator decided.
+    pub config: Arc<FetchConfig>,
+}
+
+impl App {
+    /// Tells the bus what an answered write moved.
+    fn announce<T>(&self, outcome: Outcome<T>) -> T {
+        if !outcome.moved.is_empty() {
+            self.bus.publish(BusEvent::Moved(outcome.moved));
+        }
+        outcome.value
+    }
+}
+
+/// The public API.
+pub fn public_router(app: App) -> Router {
+    let cors = cors(&app.config.cors_origins);
+    Router::new()
+        .merge(requests())
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(request::finish))
+        .layer(cors)
+        .with_state(app)
+}
+
+/// Health, for the operator alone.
+pub fn private_router(app: App) -> Router {
+    Router::new()
+        .route("/healthz", get(well_known::healthz))
+        .route("/readyz", get(well_known::readyz))
+        .layer(middleware::from_fn(request::finish))
+        .with_state(app)
+}
+
+fn requests() -> Router<App> {
+    Router::new()
+        .route("/healthz", get(well_known::healthz))
+        .route("/readyz", get(well_known::readyz))
+        .route("/.well-known/nudge", get(well_known::discovery))
+        .route("/.well-known/jwks.json", get(well_known::jwks))
+        .route("/v1/accounts", post(accounts::create))
+        .route("/v1/sessions", post(sessions::create))
+        .route("/v1/sessions/refresh", post(sessions::refresh))
+        .route("/v1/sessions/current", delete(sessions::end))
+        .route("/v1/users/{handle}", get(users::find))
+        .route("/v1/me", get(me::show).patch(me::update).delete(me::delete))
+        .route("/v1/me/password", put(me::change_password))
+        .route("/v1/blocks/{user}", put(blocks::block).delete(blocks::unblock))
+        .route("/v1/devices", get(devices::list))
+        .route("/v1/devices/{id}", delete(devices::revoke))
+        .route("/v1/conversations", get(conversations::list).post(conversations::create))
+        .route("/v1/conversations/{id}", get(conversations::show).patch(conversations::update))
+        .route("/v1/conversations/{id}/members/{user}", put(members::put).delete(members::remove))
+        .route("/v1/conversations/{id}/messages", get(messages::history))
+        .route("/v1/conversations/{id}/messages/{client_id}", put(messages::send))
+        .route("/v1/conversations/{id}/read", put(conversations::mark_read))
+        .route("/v1/conversations/{id}/receipts", get(conversations::receipts))
+        .route("/v1/conversations/{id}/typing", post(conversations::typing))
+        .route("/v1/messages/{id}", get(messages::show))
+        .route("/v1/inbox", get(inbox::page))
+        .route("/v1/inbox/ack", post(inbox::ack))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
+}
+
+fn cors(origins: &[String]) -> CorsLayer {
+    let layer = CorsLayer::new()
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers(tower_http::cors::AllowHeaders::mirror_request())
+        .expose_headers([
+            header::LOCATION,
+            header::ETAG,
+            header::CONTENT_RANGE,
+            header::ACCEPT_RANGES,
+            header::HeaderName::from_static("upload-offset"),
+            header::HeaderName::from_static("upload-length"),
+            header::HeaderName::from_static("upload-expires"),
+            header::HeaderName::from_static("tus-resumable"),
+            header::HeaderName::from_static("x-request-id"),
+        ]);
+    if origins.iter().any(|origin| origin == "*") {
+        return layer.allow_origin(AllowOrigin::any());
+    }
+    let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    layer.allow_origin(AllowOrigin::list(origins))
+}

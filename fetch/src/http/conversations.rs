@@ -1,0 +1,153 @@
+use axum::{extract::State, http::StatusCode};
+use nudge_proto::{
+    ConversationId, ConversationSeq, MessageId,
+    frame::Typing,
+    limits::{LIST_PAGE_MAX, TITLE_BYTES_MAX},
+    pb::content as pb,
+};
+use serde::Deserialize;
+
+use super::{
+    ApiError, App, convert,
+    extract::{ApiResult, Body, Format, Path, Query},
+};
+use crate::{
+    auth::Caller,
+    bus::BusEvent,
+    store::{ConversationKind, NewConversation, UnixMs},
+};
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    after: Option<ConversationId>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+    format: Format,
+) -> ApiResult {
+    let limit = query.limit.unwrap_or(LIST_PAGE_MAX);
+    let now = app.clock.now();
+    let list = app.store.conversations(caller.user_id, query.after, limit, now).await?;
+    let last = list.conversations.last().filter(|_| list.more);
+    format.ok(&pb::ConversationPage {
+        next: last.map(|last| last.id.to_string()).unwrap_or_default(),
+        conversations: list.conversations.iter().map(convert::conversation).collect(),
+        cursor: list.cursor.to_string(),
+    })
+}
+
+pub(super) async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    format: Format,
+    Body(request): Body<pb::CreateConversationRequest>,
+) -> ApiResult {
+    let now = app.clock.now();
+    let new = NewConversation {
+        id: ConversationId::at_time(now.0),
+        change_id: MessageId::at_time(now.0),
+        creator: caller.pair(),
+        request_id: match request.kind() {
+            pb::ConversationKind::Group => {
+                Some(request.request_id.parse().map_err(ApiError::invalid)?)
+            }
+            pb::ConversationKind::Direct | pb::ConversationKind::Unspecified => None,
+        },
+        kind: match request.kind() {
+            pb::ConversationKind::Direct => ConversationKind::Direct,
+            pb::ConversationKind::Group => ConversationKind::Group,
+            pb::ConversationKind::Unspecified => {
+                return Err(ApiError::invalid("kind must be direct or group"));
+            }
+        },
+        members: request
+            .member_ids
+            .iter()
+            .map(|id| id.parse().map_err(ApiError::invalid))
+            .collect::<Result<_, _>>()?,
+        title: check_title(request.title)?,
+        now,
+    };
+    let (id, created) = app.announce(app.store.create_conversation(new).await?);
+    let conversation = app.store.conversation(caller.user_id, id, now).await?;
+    format.created(created, &convert::conversation(&conversation))
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    format: Format,
+) -> ApiResult {
+    let conversation = app.store.conversation(caller.user_id, id, app.clock.now()).await?;
+    format.ok(&convert::conversation(&conversation))
+}
+
+pub(super) async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    format: Format,
+    Body(request): Body<pb::UpdateConversationRequest>,
+) -> ApiResult {
+    let now = app.clock.now();
+    if let Some(title) = request.title {
+        let title = check_title(title)?;
+        app.announce(app.store.set_title(caller.pair(), id, &title, now).await?);
+    }
+    if let Some(until) = request.muted_until_ms {
+        app.store.set_muted(caller.user_id, id, UnixMs(until.min(i64::MAX as u64))).await?;
+    }
+    show(State(app), caller, Path(id), format).await
+}
+
+pub(super) async fn mark_read(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    Body(request): Body<pb::ReadRequest>,
+) -> Result<StatusCode, ApiError> {
+    let seq = ConversationSeq(request.conversation_seq);
+    app.store.mark_read(caller.user_id, id, seq, app.clock.now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn receipts(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+    format: Format,
+) -> ApiResult {
+    let marks = app.store.marks(caller.user_id, id).await?;
+    let members = marks.into_iter().map(|marks| pb::MemberReceipt {
+        user_id: marks.user_id.to_string(),
+        delivered_seq: marks.delivered.0,
+        read_seq: marks.read.0,
+    });
+    format.ok(&pb::ReceiptDetail { members: members.collect() })
+}
+
+pub(super) async fn typing(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<ConversationId>,
+) -> Result<StatusCode, ApiError> {
+    let to = app.store.typing_audience(caller.user_id, id).await?;
+    let typing = Typing { conversation_id: id, user_id: caller.user_id };
+    app.bus.publish(BusEvent::Typing { to, typing });
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn check_title(title: String) -> Result<String, ApiError> {
+    if title.len() > TITLE_BYTES_MAX {
+        return Err(ApiError::invalid(format!(
+            "a title has at most {TITLE_BYTES_MAX} bytes, not {}",
+            title.len()
+        )));
+    }
+    Ok(title)
+}

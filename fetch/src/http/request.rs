@@ -1,0 +1,50 @@
+//! What happens to every request: an id, a line in the log, and the form of its refusal.
+
+use std::time::Instant;
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+use uuid::Uuid;
+
+use super::{error::Refusal, extract::Format};
+
+pub(super) async fn finish(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let format = Format::accepted(request.headers());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let request_id = Uuid::now_v7().to_string();
+    let mut response = next.run(request).await;
+    if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
+        if let Some(cause) = &refusal.cause {
+            tracing::error!(%request_id, %method, path, cause, "a request failed");
+        }
+        response = render(response, refusal, format, &request_id);
+    }
+    let status = response.status().as_u16();
+    let elapsed_ms = started.elapsed().as_millis() as u64;
+    tracing::debug!(%request_id, %method, path, status, elapsed_ms, "answered");
+    metrics::counter!("nudge_fetch_requests_total", "status" => status.to_string()).increment(1);
+    if let Ok(value) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    response
+}
+
+fn render(response: Response, refusal: Refusal, format: Format, request_id: &str) -> Response {
+    let mut problem = refusal.problem;
+    problem.request_id = request_id.to_owned();
+    let content_type = match format {
+        Format::Json => "application/problem+json",
+        Format::Protobuf => "application/x-protobuf",
+    };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let body = format.encode(&problem).unwrap_or_default();
+    Response::from_parts(parts, Body::from(body))
+}

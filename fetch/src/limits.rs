@@ -1,0 +1,44 @@
+//! Every limit of the content service that is not on the wire; those are in
+//! [`nudge_proto::limits`].
+
+use std::time::Duration;
+
+/// Connections at a time, over all addresses.
+pub const CONNECTIONS_MAX: usize = 20_000;
+/// A TLS handshake must be done within this time.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's head must arrive within this time; also how long an idle HTTP/1.1 connection stays.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests at a time on one HTTP/2 connection.
+pub const HTTP2_STREAMS_MAX: u32 = 100;
+/// An HTTP/2 connection is asked for a sign of life this often.
+pub const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// A request that is no transfer must be answered within this time.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// An upload's body must bring something within this time.
+pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// In flight requests get this time when the service stops.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Passwords hashed or checked at a time: each takes 19 MiB and tens of milliseconds of a core.
+pub const PASSWORD_CHECKS_AT_ONCE: usize = 2;
+/// Passwords that may wait for their turn.
+pub const PASSWORD_CHECKS_WAITING: usize = 64;
+/// Log in attempts per handle and minute.
+pub const ATTEMPTS_PER_MINUTE: u32 = 20;
+/// Handles whose attempts are remembered, before the oldest are forgotten.
+pub const ATTEMPT_KEYS_MAX: usize = 100_000;
+
+/// An access token's life.
+pub const ACCESS_TOKEN_TIME: Duration = Duration::from_secs(10 * 60);
+/// A connect ticket's life.
+pub const TICKET_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// A key makes tokens for this time.
+pub const KEY_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// An unfinished upload is removed after this time.
+pub const UPLOAD_TIME: Duration = Duration::from_secs(24 * 3600);
+/// Signal nodes that one fetch node serves.
+pub const WATCH_STREAMS_MAX: usize = 1024;
+/// Devices that one watch stream may hold.
+pub const WATCH_SESSIONS_MAX: usize = 4_000_000;

@@ -1,0 +1,152 @@
+//! Connections: accepted, counted, given deadlines, and let go in an orderly way.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::limits::{
+    CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP2_KEEP_ALIVE, HTTP2_STREAMS_MAX, SHUTDOWN_TIMEOUT,
+    TLS_HANDSHAKE_TIMEOUT,
+};
+
+/// One listener and its connections.
+#[derive(Debug)]
+pub(crate) struct HttpServer {
+    address: SocketAddr,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl HttpServer {
+    /// Serves `router` on `listener`, over TLS if that is given.
+    pub(crate) fn start(
+        listener: TcpListener,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        router: Router,
+    ) -> io::Result<Self> {
+        let server = Self {
+            address: listener.local_addr()?,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let connections = Connections {
+            tls: tls.map(TlsAcceptor::from),
+            router,
+            stop: server.stop.clone(),
+            tasks: server.tasks.clone(),
+            permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        };
+        server.tasks.spawn(connections.accept(listener));
+        Ok(server)
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, and lets requests in flight finish within their time.
+    pub(crate) async fn shutdown(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+struct Connections {
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    permits: Arc<Semaphore>,
+}
+
+impl Connections {
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            // At the limit new connections wait in the kernel's queue.
+            let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+                return;
+            };
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.stop.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, _)) => self.spawn(stream, permit),
+                Err(error) => {
+                    // Out of descriptors, mostly: trying again at once would only burn the core.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        let tls = self.tls.clone();
+        let router = self.router.clone();
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let _permit = permit;
+            // Costs latency only; a connection without it still works.
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => serve(stream, router, stop).await,
+                Some(tls) => {
+                    let handshake = tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream));
+                    match handshake.await {
+                        Ok(Ok(stream)) => serve(stream, router, stop).await,
+                        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                        Err(_) => tracing::debug!("a TLS handshake took too long"),
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn serve<S>(stream: S, router: Router, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(HTTP2_STREAMS_MAX)
+        .keep_alive_interval(HTTP2_KEEP_ALIVE)
+        .keep_alive_timeout(HEADER_TIMEOUT);
+    let service = TowerToHyperService::new(router);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                served = connection.as_mut() => served,
+                () = tokio::time::sleep(SHUTDOWN_TIMEOUT) => return,
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(50);

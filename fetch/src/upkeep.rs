@@ -1,0 +1,87 @@
+//! What runs by itself: receipts, retention, deletions, keys. Each may die at any instant and begin
+//! again.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    bus::BusEvent,
+    http::App,
+    store::{StoreError, UnixMs},
+    watch::WatchHub,
+};
+
+/// Begins all of it; ends with `stop`.
+pub(crate) fn start(app: &App, hub: &Arc<WatchHub>, tasks: &TaskTracker, stop: &CancellationToken) {
+    let spawn = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            let _ = stop.run_until_cancelled(work).await;
+        });
+    };
+    spawn(Box::pin(settle_receipts(app.clone())));
+    spawn(Box::pin(sweep(app.clone())));
+    spawn(Box::pin(continue_deletions(app.clone())));
+    spawn(Box::pin(rotate_keys(app.clone(), Arc::clone(hub))));
+}
+
+async fn settle_receipts(app: App) {
+    loop {
+        tokio::time::sleep(RECEIPTS_EVERY).await;
+        match app.store.settle_receipts(app.clock.now()).await {
+            Ok((moved, _)) if moved.is_empty() => {}
+            Ok((moved, _)) => app.bus.publish(BusEvent::Moved(moved)),
+            Err(error) => report("receipts", &error).await,
+        }
+    }
+}
+
+async fn sweep(app: App) {
+    loop {
+        match app.store.sweep(app.config.retention, app.clock.now()).await {
+            Ok(swept) if swept.more => {}
+            Ok(_) => tokio::time::sleep(SWEEP_EVERY).await,
+            Err(error) => report("retention", &error).await,
+        }
+    }
+}
+
+async fn continue_deletions(app: App) {
+    loop {
+        let now: UnixMs = app.clock.now();
+        match app.store.continue_deletion(now).await {
+            Ok(outcome) => {
+                if !outcome.moved.is_empty() {
+                    app.bus.publish(BusEvent::Moved(outcome.moved));
+                }
+                if !outcome.value {
+                    tokio::time::sleep(DELETIONS_EVERY).await;
+                }
+            }
+            Err(error) => report("an account's deletion", &error).await,
+        }
+    }
+}
+
+async fn rotate_keys(app: App, hub: Arc<WatchHub>) {
+    loop {
+        tokio::time::sleep(KEYS_EVERY).await;
+        match app.auth.rotate().await {
+            Ok(true) => hub.push_keys(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the keys could not be read"),
+        }
+    }
+}
+
+async fn report(what: &str, error: &StoreError) {
+    tracing::warn!(%error, "{what} must wait");
+    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+}
+
+const RECEIPTS_EVERY: Duration = Duration::from_millis(100);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const DELETIONS_EVERY: Duration = Duration::from_secs(2);
+const KEYS_EVERY: Duration = Duration::from_secs(600);
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);

@@ -1,0 +1,192 @@
+//! Who is held by which stream.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
+
+use nudge_proto::{
+    CloseCode, DeviceId, InboxSeq, UserId,
+    watch::{Generation, Hold, SessionKey},
+};
+
+use super::stream::DownQueue;
+
+/// Every held session, by user.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    users: HashMap<UserId, HeldUser>,
+    /// Whose session a stream's key names.
+    keys: HashMap<(StreamId, SessionKey), UserId>,
+}
+
+/// Names a stream within this node.
+pub(super) type StreamId = u64;
+
+#[derive(Debug)]
+struct HeldUser {
+    /// The highest head told.
+    head: InboxSeq,
+    sessions: Vec<HeldSession>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct HeldSession {
+    pub(super) stream: StreamId,
+    pub(super) down: Arc<DownQueue>,
+    pub(super) key: SessionKey,
+    pub(super) device_id: DeviceId,
+    pub(super) instance: u64,
+    pub(super) attempt: u32,
+    pub(super) generation: Generation,
+}
+
+impl Held {
+    /// Takes a session in, and tells the ones it displaces.
+    ///
+    /// # Errors
+    ///
+    /// The code to refuse it with, when the one that is held is newer.
+    pub(super) fn insert(&mut self, user_id: UserId, new: HeldSession) -> Result<(), CloseCode> {
+        let user = self
+            .users
+            .entry(user_id)
+            .or_insert_with(|| HeldUser { head: InboxSeq::ZERO, sessions: Vec::with_capacity(1) });
+        let is_same_device = |session: &&HeldSession| session.device_id == new.device_id;
+        if user.sessions.iter().filter(is_same_device).any(|session| session.is_newer_than(&new)) {
+            return Err(CloseCode::Superseded);
+        }
+        user.sessions.retain(|session| {
+            let stays = session.device_id != new.device_id;
+            if !stays {
+                session.down.displace(session.key, session.code_when_displaced_by(&new));
+                self.keys.remove(&(session.stream, session.key));
+            }
+            stays
+        });
+        self.keys.insert((new.stream, new.key), user_id);
+        user.sessions.push(new);
+        Ok(())
+    }
+
+    /// Lets a session go, if it is still held under this key.
+    pub(super) fn remove(&mut self, stream: StreamId, key: SessionKey) {
+        let Some(user_id) = self.keys.remove(&(stream, key)) else {
+            return;
+        };
+        if let Entry::Occupied(mut user) = self.users.entry(user_id) {
+            user.get_mut()
+                .sessions
+                .retain(|session| (session.stream, session.key) != (stream, key));
+            if user.get().sessions.is_empty() {
+                user.remove();
+            }
+        }
+    }
+
+    /// Lets every session of a stream go.
+    pub(super) fn remove_stream(&mut self, stream: StreamId) {
+        let keys: Vec<_> = self.keys.keys().filter(|(of, _)| *of == stream).copied().collect();
+        for (stream, key) in keys {
+            self.remove(stream, key);
+        }
+    }
+
+    /// The sessions of a user.
+    pub(super) fn sessions(&self, user_id: UserId) -> &[HeldSession] {
+        self.users.get(&user_id).map_or(&[], |user| &user.sessions)
+    }
+
+    /// Whether `head` is news for a user who is held.
+    pub(super) fn raise_head(&mut self, user_id: UserId, head: InboxSeq) -> bool {
+        self.users.get_mut(&user_id).is_some_and(|user| {
+            let is_news = head > user.head;
+            user.head = user.head.max(head);
+            is_news
+        })
+    }
+
+    /// Every held device.
+    pub(super) fn devices(&self) -> Vec<(UserId, DeviceId)> {
+        let users = self.users.iter();
+        users
+            .flat_map(|(user_id, user)| {
+                user.sessions.iter().map(|session| (*user_id, session.device_id))
+            })
+            .collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.keys.len()
+    }
+}
+
+impl HeldSession {
+    pub(super) fn new(
+        stream: StreamId,
+        down: Arc<DownQueue>,
+        hold: &Hold,
+        generation: Generation,
+    ) -> Self {
+        Self {
+            stream,
+            down,
+            key: hold.session,
+            device_id: hold.device_id,
+            instance: hold.instance,
+            attempt: hold.attempt,
+            generation,
+        }
+    }
+
+    fn is_newer_than(&self, other: &Self) -> bool {
+        let is_same_run = self.instance == other.instance;
+        // The same connection held again by a new stream is not newer than itself.
+        (is_same_run && self.attempt > other.attempt)
+            || (!is_same_run && self.generation > other.generation)
+    }
+
+    const fn code_when_displaced_by(&self, newer: &Self) -> CloseCode {
+        if self.instance == newer.instance { CloseCode::Superseded } else { CloseCode::Replaced }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(key: SessionKey, device: DeviceId, instance: u64, attempt: u32) -> HeldSession {
+        HeldSession {
+            stream: 1,
+            down: Arc::default(),
+            key,
+            device_id: device,
+            instance,
+            attempt,
+            generation: Generation(key),
+        }
+    }
+
+    #[test]
+    fn a_late_older_attempt_is_refused_and_the_newer_one_stays() {
+        let (user, device) = (UserId::random(), DeviceId::random());
+        let mut held = Held::default();
+        held.insert(user, session(1, device, 9, 2)).unwrap();
+        assert_eq!(held.insert(user, session(2, device, 9, 1)), Err(CloseCode::Superseded));
+        assert_eq!(held.sessions(user).len(), 1);
+        held.insert(user, session(3, device, 8, 1)).unwrap();
+        assert_eq!(held.sessions(user)[0].key, 3);
+    }
+
+    #[test]
+    fn letting_a_displaced_session_go_leaves_its_successor() {
+        let (user, device) = (UserId::random(), DeviceId::random());
+        let mut held = Held::default();
+        held.insert(user, session(1, device, 9, 1)).unwrap();
+        held.insert(user, session(2, device, 9, 2)).unwrap();
+        held.remove(1, 1);
+        assert_eq!(held.sessions(user)[0].key, 2);
+        held.remove(1, 2);
+        assert_eq!(held.len(), 0);
+    }
+}
