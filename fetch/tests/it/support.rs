@@ -1,0 +1,173 @@
+//! A running service, and users to talk to it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use nudge_fetch::{Clock, Fetch, FetchConfig, FetchParts, store::UnixMs};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub(crate) struct Service {
+    pub(crate) fetch: Fetch,
+    pub(crate) http: Client,
+    clock_ms: Arc<AtomicU64>,
+    _folder: TempDir,
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}, FetchParts::default()).await
+    }
+
+    pub(crate) async fn start_with(
+        change: impl FnOnce(&mut FetchConfig),
+        parts: FetchParts,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = FetchConfig::new(folder.path().to_owned());
+        change(&mut config);
+        let clock_ms = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let told = Arc::clone(&clock_ms);
+        let clock = Clock::new(move || UnixMs(told.fetch_add(1, Ordering::Relaxed)));
+        let fetch = Fetch::start_with(config, FetchParts { clock, ..parts }).await.unwrap();
+        Self { fetch, http: Client::new(), clock_ms, _folder: folder }
+    }
+
+    pub(crate) fn advance_s(&self, seconds: u64) {
+        self.clock_ms.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.fetch.public_addr())
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        answer(self.http.post(self.url(path)).json(&body)).await
+    }
+
+    /// A registered user, logged in on one device.
+    pub(crate) async fn user(&self, handle: &str) -> User<'_> {
+        let account = json!({
+            "request_id": Uuid::new_v4(), "handle": handle, "password": "correct horse",
+        });
+        let (status, account) = self.post("/v1/accounts", account).await;
+        assert_eq!(status, 201, "{account}");
+        self.log_in(handle).await
+    }
+
+    /// Another device of a user.
+    pub(crate) async fn log_in(&self, handle: &str) -> User<'_> {
+        let login = json!({
+            "device_id": Uuid::new_v4(), "handle": handle, "password": "correct horse",
+        });
+        let (status, session) = self.post("/v1/sessions", login).await;
+        assert_eq!(status, 201, "{session}");
+        User { service: self, id: text(&session["user"]["id"]), session }
+    }
+}
+
+pub(crate) struct User<'s> {
+    service: &'s Service,
+    pub(crate) id: String,
+    pub(crate) session: Value,
+}
+
+impl User<'_> {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let token = self.session["access_token"].as_str().unwrap();
+        self.service.http.request(method, self.service.url(path)).bearer_auth(token)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn send_json(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        answer(self.request(method, path).json(&body)).await
+    }
+
+    pub(crate) async fn direct(&self, other: &User<'_>) -> String {
+        let body = json!({ "kind": "direct", "member_ids": [other.id] });
+        let (status, conversation) = self.send_json(Method::POST, "/v1/conversations", body).await;
+        assert!(status.is_success(), "{conversation}");
+        text(&conversation["id"])
+    }
+
+    pub(crate) async fn group(&self, others: &[&User<'_>]) -> String {
+        let members: Vec<_> = others.iter().map(|user| &user.id).collect();
+        let body = json!({
+            "kind": "group", "member_ids": members, "title": "Friends",
+            "request_id": Uuid::new_v4(),
+        });
+        let (status, conversation) = self.send_json(Method::POST, "/v1/conversations", body).await;
+        assert_eq!(status, 201, "{conversation}");
+        text(&conversation["id"])
+    }
+
+    /// Sends a text under a client-made id.
+    pub(crate) async fn send_as(
+        &self,
+        conversation: &str,
+        client_id: Uuid,
+        words: &str,
+    ) -> (StatusCode, Value) {
+        let path = format!("/v1/conversations/{conversation}/messages/{client_id}");
+        let body = json!({ "content_type": "text/plain", "body": base64(words) });
+        self.send_json(Method::PUT, &path, body).await
+    }
+
+    pub(crate) async fn send(&self, conversation: &str, words: &str) -> Value {
+        let (status, sent) = self.send_as(conversation, Uuid::new_v4(), words).await;
+        assert_eq!(status, 201, "{sent}");
+        sent
+    }
+
+    /// The inbox page after a number.
+    pub(crate) async fn inbox(&self, after: u64) -> Value {
+        let (status, page) = self.get(&format!("/v1/inbox?after=1.{after}")).await;
+        assert_eq!(status, 200, "{page}");
+        page
+    }
+
+    /// The texts in the inbox after a number.
+    pub(crate) async fn texts(&self, after: u64) -> Vec<String> {
+        let page = self.inbox(after).await;
+        let entries = page["entries"].as_array().unwrap().iter();
+        entries.filter_map(|entry| entry.get("message")).map(words).collect()
+    }
+
+    pub(crate) async fn ack(&self, seq: u64) -> (StatusCode, Value) {
+        let body = json!({ "cursor": format!("1.{seq}") });
+        self.send_json(Method::POST, "/v1/inbox/ack", body).await
+    }
+}
+
+pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+pub(crate) fn base64(words: &str) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    STANDARD.encode(words)
+}
+
+fn words(message: &Value) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    String::from_utf8(STANDARD.decode(text(&message["body"])).unwrap()).unwrap()
+}
