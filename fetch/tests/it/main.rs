@@ -1,5 +1,7 @@
 //! The content service over real HTTP, on the SQLite store.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod inbox;
 mod messages;
 mod refusals;
