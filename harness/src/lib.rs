@@ -1,1 +1,20 @@
+//! Starts Nudge for tests, and makes its life hard.
+//!
+//! # Layout, in reading order
+//!
+//! - [`proxy`]: a TCP proxy in front of any listener, which delays, throttles, cuts and freezes
+//! - [`process`]: the real binary as a child process, to be killed and started again
+//! - [`api`]: the HTTP API without the SDK, for tests that want to see every answer
+//! - [`history`]: what was seen from outside, and whether the promises about order hold in it
 
+pub mod proxy;
+pub use proxy::{FaultProxy, Line};
+
+pub mod process;
+pub use process::{ProcessError, ServerProcess};
+
+pub mod api;
+pub use api::{Api, ApiError};
+
+pub mod history;
+pub use history::{History, Violation};

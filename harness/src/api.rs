@@ -1,0 +1,188 @@
+//! The HTTP API without the SDK: one call, one answer, no retry.
+
+use std::time::Duration;
+
+use nudge_proto::{ClientMessageId, DeviceId, RequestId, pb::content as pb};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// An answer must come within this time.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One user's view of a content service, in JSON.
+#[derive(Clone, Debug)]
+pub struct Api {
+    base: String,
+    http: reqwest::Client,
+    session: Option<pb::Session>,
+}
+
+/// Why a call has no answer of its type.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The server did not answer, or not to the end; whether it acted is unknown.
+    #[error("no answer: {0}")]
+    NoAnswer(#[from] reqwest::Error),
+    /// The server refused.
+    #[error("{status}: {} ({})", problem.code, problem.detail)]
+    Refused {
+        /// The answer's status.
+        status: StatusCode,
+        /// Its body.
+        problem: Box<pb::Problem>,
+    },
+}
+
+impl Api {
+    /// A nobody before the content service at `base`.
+    ///
+    /// # Errors
+    ///
+    /// When the TLS stack cannot be set up.
+    pub fn new(base: impl Into<String>) -> Result<Self, ApiError> {
+        let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
+        Ok(Self { base: base.into(), http, session: None })
+    }
+
+    /// Makes the account `handle` if it is new, and a new device of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn signed_up(
+        base: impl Into<String>,
+        handle: &str,
+        password: &str,
+    ) -> Result<Self, ApiError> {
+        let mut api = Self::new(base)?;
+        let account = pb::CreateAccountRequest {
+            request_id: RequestId::random().to_string(),
+            handle: handle.to_owned(),
+            password: password.to_owned(),
+            display_name: handle.to_owned(),
+            invite: None,
+        };
+        match api.call::<_, pb::User>(Method::POST, "/v1/accounts", &account).await {
+            Ok(_) => (),
+            Err(ApiError::Refused { problem, .. }) if problem.code == "handle_taken" => (),
+            Err(error) => return Err(error),
+        }
+        api.log_in(handle, password).await?;
+        Ok(api)
+    }
+
+    /// Becomes a new device of `handle`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn log_in(&mut self, handle: &str, password: &str) -> Result<(), ApiError> {
+        let request = pb::CreateSessionRequest {
+            device_id: DeviceId::random().to_string(),
+            device_name: "harness".to_owned(),
+            handle: Some(handle.to_owned()),
+            password: Some(password.to_owned()),
+            issuer_token: None,
+        };
+        self.session = Some(self.call(Method::POST, "/v1/sessions", &request).await?);
+        Ok(())
+    }
+
+    /// What the last log in answered.
+    ///
+    /// # Panics
+    ///
+    /// Without a log in.
+    #[must_use]
+    pub fn session(&self) -> &pb::Session {
+        self.session.as_ref().expect("log in first")
+    }
+
+    /// The user that the session is for.
+    ///
+    /// # Panics
+    ///
+    /// Without a log in.
+    #[must_use]
+    pub fn user(&self) -> &pb::User {
+        self.session().user.as_ref().expect("a session names its user")
+    }
+
+    /// The direct conversation with a user.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn direct(&self, user_id: &str) -> Result<pb::Conversation, ApiError> {
+        let request = pb::CreateConversationRequest {
+            request_id: RequestId::random().to_string(),
+            kind: pb::ConversationKind::Direct.into(),
+            member_ids: vec![user_id.to_owned()],
+            title: String::new(),
+        };
+        self.call(Method::POST, "/v1/conversations", &request).await
+    }
+
+    /// Sends a text; the same id once more is a retry.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn send_text(
+        &self,
+        conversation_id: &str,
+        client_message_id: ClientMessageId,
+        text: &str,
+    ) -> Result<pb::SendResponse, ApiError> {
+        let request = pb::SendRequest {
+            content_type: "text/plain".to_owned(),
+            body: text.to_owned().into(),
+            media_ids: Vec::new(),
+            ttl_s: None,
+        };
+        let path = format!("/v1/conversations/{conversation_id}/messages/{client_message_id}");
+        self.call(Method::PUT, &path, &request).await
+    }
+
+    /// One page of the inbox after a cursor ("epoch.seq").
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn inbox(&self, after: &str, limit: u32) -> Result<pb::InboxPage, ApiError> {
+        let path = format!("/v1/inbox?after={after}&limit={limit}");
+        answer(self.request(Method::GET, &path)).await
+    }
+
+    /// Any call with a JSON body.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError`] for everything but a success of the expected form.
+    pub async fn call<B: Serialize + Sync, A: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<A, ApiError> {
+        answer(self.request(method, path).json(body)).await
+    }
+
+    /// Any request, with the session's access token if there is one.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.session {
+            Some(session) => request.bearer_auth(&session.access_token),
+            None => request,
+        }
+    }
+}
+
+async fn answer<A: DeserializeOwned>(request: RequestBuilder) -> Result<A, ApiError> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer.json().await?);
+    }
+    Err(ApiError::Refused { status, problem: answer.json().await? })
+}

@@ -1,0 +1,4 @@
+//! The harness, tested by itself.
+
+mod history;
+mod proxy;
