@@ -1,4 +1,6 @@
 //! The harness, tested by itself.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod history;
 mod proxy;
