@@ -4,6 +4,8 @@
 //!
 //! - [`config`], [`limits`], [`clock`]: what is given to the service
 //! - [`store`]: what must last, as traits in domain words, and its SQLite implementation
+//! - [`objects`]: where the bytes of media lie
+//! - [`media`]: uploads and downloads between the two
 //! - [`bus`]: what a node tells after a commit
 //! - [`auth`]: passwords, tokens, keys
 //! - [`watch`]: the hub that tells signal nodes what moved
@@ -20,6 +22,10 @@ pub mod clock;
 pub use clock::Clock;
 
 pub mod store;
+
+pub mod objects;
+
+pub mod media;
 
 pub mod bus;
 

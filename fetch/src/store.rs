@@ -25,7 +25,7 @@ pub use conversations::{
 pub use devices::{Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed};
 pub use error::StoreError;
 pub use inboxes::{Ack, InboxEntry, InboxItem, InboxPage, Inboxes, PageLimits, Receipt};
-pub use media::{Append, AppendCommit, Media, MediaQuota, Medium, NewUpload, Upload};
+pub use media::{Append, AppendCommit, Media, MediaQuota, Medium, MediumState, NewUpload, Upload};
 pub use messages::{History, HistoryItem, Message, Messages, Send, Sent};
 pub use moved::{Moved, Outcome};
 pub use upkeep::{Key, KeyPurpose, Retention, StoreIdentity, Swept, Upkeep};

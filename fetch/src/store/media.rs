@@ -44,11 +44,14 @@ pub trait Media: Send + Sync + 'static {
     /// The committed segments, in order: (fence, length in bytes).
     async fn segments(&self, id: MediumId) -> Result<Vec<(u64, u64)>, StoreError>;
 
-    /// Makes the medium visible; its object must be durable. Idempotent.
+    /// Makes the medium visible; all its bytes must be committed and its object durable. Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] when there is no such upload with all its bytes.
     async fn complete_upload(
         &self,
         id: MediumId,
-        fence: u64,
         sha256: [u8; 32],
         now: UnixMs,
         expires_at: UnixMs,
@@ -60,8 +63,8 @@ pub trait Media: Send + Sync + 'static {
     /// A complete medium, if the user uploaded it or may see a message that names it.
     async fn medium(&self, user_id: UserId, id: MediumId) -> Result<Medium, StoreError>;
 
-    /// Which of these are neither an upload nor a medium: their objects are orphans.
-    async fn unknown_media(&self, ids: &[MediumId]) -> Result<Vec<MediumId>, StoreError>;
+    /// What the store knows of each, in the order of `ids`; for the collector.
+    async fn media_states(&self, ids: &[MediumId]) -> Result<Vec<MediumState>, StoreError>;
 }
 
 /// An upload to be made.
@@ -162,4 +165,15 @@ pub struct Medium {
     pub sha256: [u8; 32],
     /// When the last byte was in.
     pub completed_at: UnixMs,
+}
+
+/// What the store knows of a medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediumState {
+    /// Nothing, and it never will: ids are not used again.
+    Unknown,
+    /// It is being uploaded.
+    Unfinished,
+    /// It is there.
+    Complete,
 }

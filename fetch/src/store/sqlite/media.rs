@@ -6,7 +6,9 @@ use super::{
     SqliteStore,
     rows::{digest, id, int, medium, number, time},
 };
-use crate::store::{Append, AppendCommit, Media, Medium, NewUpload, StoreError, UnixMs, Upload};
+use crate::store::{
+    Append, AppendCommit, Media, Medium, MediumState, NewUpload, StoreError, UnixMs, Upload,
+};
 
 #[async_trait]
 impl Media for SqliteStore {
@@ -44,14 +46,11 @@ impl Media for SqliteStore {
     async fn complete_upload(
         &self,
         id: MediumId,
-        fence: u64,
         sha256: [u8; 32],
         now: UnixMs,
         expires_at: UnixMs,
     ) -> Result<Medium, StoreError> {
-        self.writer
-            .write(move |db| Box::pin(complete(db, id, fence, sha256, now, expires_at)))
-            .await
+        self.writer.write(move |db| Box::pin(complete(db, id, sha256, now, expires_at))).await
     }
 
     async fn remove_upload(&self, owner_id: UserId, id: MediumId) -> Result<(), StoreError> {
@@ -62,19 +61,22 @@ impl Media for SqliteStore {
         readable_medium(&mut *self.read().await?, user_id, id).await
     }
 
-    async fn unknown_media(&self, ids: &[MediumId]) -> Result<Vec<MediumId>, StoreError> {
+    async fn media_states(&self, ids: &[MediumId]) -> Result<Vec<MediumState>, StoreError> {
         let db = &mut *self.read().await?;
-        let mut unknown = Vec::new();
+        let mut states = Vec::with_capacity(ids.len());
         for id in ids {
-            let known = sqlx::query("SELECT 1 FROM media WHERE id = ?")
-                .bind(id.uuid())
-                .fetch_optional(&mut *db)
-                .await?;
-            if known.is_none() {
-                unknown.push(*id);
-            }
+            let is_complete: Option<bool> =
+                sqlx::query_scalar("SELECT sha256 IS NOT NULL FROM media WHERE id = ?")
+                    .bind(id.uuid())
+                    .fetch_optional(&mut *db)
+                    .await?;
+            states.push(match is_complete {
+                None => MediumState::Unknown,
+                Some(false) => MediumState::Unfinished,
+                Some(true) => MediumState::Complete,
+            });
         }
-        Ok(unknown)
+        Ok(states)
     }
 }
 
@@ -236,32 +238,32 @@ async fn commit_append(db: &mut SqliteConnection, commit: &AppendCommit) -> Resu
 async fn complete(
     db: &mut SqliteConnection,
     medium_id: MediumId,
-    fence: u64,
     sha256: [u8; 32],
     now: UnixMs,
     expires_at: UnixMs,
 ) -> Result<Medium, StoreError> {
-    let finished = sqlx::query("DELETE FROM uploads WHERE medium_id = ? AND fence = ?")
-        .bind(medium_id.uuid())
-        .bind(int(fence))
-        .execute(&mut *db)
-        .await?;
-    if finished.rows_affected() == 0 {
-        return Err(StoreError::UploadTakenOver);
-    }
-    sqlx::query("DELETE FROM upload_segments WHERE medium_id = ?")
-        .bind(medium_id.uuid())
-        .execute(&mut *db)
-        .await?;
-    let row = sqlx::query(
-        "UPDATE media SET sha256 = ?, completed_at = ?, expires_at = ? WHERE id = ? RETURNING *",
+    sqlx::query(
+        "UPDATE media SET sha256 = ?2, completed_at = ?3, expires_at = ?4 \
+         WHERE id = ?1 AND sha256 IS NULL \
+         AND size = (SELECT offset FROM uploads WHERE medium_id = ?1)",
     )
+    .bind(medium_id.uuid())
     .bind(&sha256[..])
     .bind(int(now.0))
     .bind(int(expires_at.0))
-    .bind(medium_id.uuid())
-    .fetch_one(db)
+    .execute(&mut *db)
     .await?;
+    let row = sqlx::query("SELECT * FROM media WHERE id = ? AND sha256 IS NOT NULL")
+        .bind(medium_id.uuid())
+        .fetch_optional(&mut *db)
+        .await?
+        .ok_or(StoreError::NotFound("upload with all its bytes"))?;
+    for statement in [
+        "DELETE FROM uploads WHERE medium_id = ?",
+        "DELETE FROM upload_segments WHERE medium_id = ?",
+    ] {
+        sqlx::query(statement).bind(medium_id.uuid()).execute(&mut *db).await?;
+    }
     medium(&row)?.ok_or_else(|| StoreError::Damaged("a complete medium without digest".to_owned()))
 }
 

@@ -1,0 +1,24 @@
+//! Media between the store, which knows what counts, and the objects, which hold the bytes.
+//!
+//! # Layout, in reading order
+//!
+//! - [`Uploads`]: resumable uploads; `append` takes the bytes of one request
+//! - [`collector`]: removes what nobody knows any more
+//! - pure parts of HTTP: [`tus`] (what an upload's headers say), [`range`] and [`preconditions`]
+//!   (RFC 9110), [`disposition`] (RFC 6266)
+//! - [`RunningDigest`]: a SHA-256 that survives a restart
+
+mod append;
+pub mod collector;
+mod digest;
+pub mod disposition;
+mod error;
+pub mod preconditions;
+pub mod range;
+pub mod tus;
+mod uploads;
+
+pub use append::UploadBody;
+pub use digest::RunningDigest;
+pub use error::MediaError;
+pub use uploads::{Creation, MediaLimits, Uploads};

@@ -1,0 +1,207 @@
+//! One request's turn to write to an upload.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, stream::BoxStream};
+use nudge_proto::limits::PART_BYTES;
+
+use super::{MediaError, RunningDigest, tus::BodyChecksum};
+use crate::{
+    objects::{Objects, Segment},
+    store::{Append, AppendCommit, Store, Upload},
+};
+
+/// A request's body: its pieces, or what broke it off.
+pub type UploadBody =
+    BoxStream<'static, Result<Bytes, Box<dyn std::error::Error + Send + Sync + 'static>>>;
+
+/// Writes one request's bytes as one segment, and commits them step by step.
+#[derive(Debug)]
+pub(super) struct Appender {
+    store: Arc<dyn Store>,
+    objects: Arc<dyn Objects>,
+    upload: Upload,
+    fence: u64,
+    /// Made when the first byte is there.
+    segment: Option<Box<dyn Segment>>,
+    /// Bytes of the segment so far.
+    written: u64,
+    /// Those of them that are durable and committed.
+    committed: u64,
+    sums: Sums,
+    /// How long the body may bring nothing.
+    idle_max: Duration,
+}
+
+/// What is computed over the bytes on their way.
+#[derive(Clone, Debug)]
+struct Sums {
+    whole: RunningDigest,
+    /// With a checksum a request counts as a whole or not at all.
+    request: Option<BodyChecksum>,
+}
+
+impl Appender {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        objects: Arc<dyn Objects>,
+        turn: Append,
+        checksum: Option<BodyChecksum>,
+        idle_max: Duration,
+    ) -> Result<Self, MediaError> {
+        let whole = RunningDigest::resume(&turn.digest_state).ok_or_else(|| {
+            MediaError::Internal(format!(
+                "the digest state of upload {} is damaged",
+                turn.upload.id
+            ))
+        })?;
+        Ok(Self {
+            store,
+            objects,
+            upload: turn.upload,
+            fence: turn.fence,
+            segment: None,
+            written: 0,
+            committed: 0,
+            sums: Sums { whole, request: checksum },
+            idle_max,
+        })
+    }
+
+    /// Takes the body to its end and commits what arrived, also when it breaks off. Returns the
+    /// upload as it then stands, and the digest of its bytes.
+    pub(super) async fn run(
+        mut self,
+        mut body: UploadBody,
+    ) -> Result<(Upload, RunningDigest), MediaError> {
+        let received = self.receive(&mut body).await;
+        if let Some(checksum) = self.sums.request.take() {
+            received?;
+            if !checksum.holds() {
+                return Err(MediaError::RequestChecksum);
+            }
+            self.commit().await?;
+        } else if let Err(MediaError::Overlong { .. }) = received {
+            // Which of its bytes were meant is not known: it is not committed any further.
+            received?;
+        } else {
+            let committed = self.commit().await;
+            received?;
+            committed?;
+        }
+        Ok((self.upload, self.sums.whole))
+    }
+
+    async fn receive(&mut self, body: &mut UploadBody) -> Result<(), MediaError> {
+        loop {
+            let room = Room { bytes: self.room(), size: self.upload.size };
+            let (bytes, end) = gather(body, room, self.idle_max).await;
+            self.write(bytes).await?;
+            if let Some(end) = end {
+                return end;
+            }
+            // The last bytes are committed only when the body is known to end with them.
+            let is_step = self.written - self.committed >= STEP_BYTES && self.room() > 0;
+            if is_step && self.sums.request.is_none() {
+                self.commit().await?;
+            }
+        }
+    }
+
+    /// Bytes that the upload still takes.
+    const fn room(&self) -> u64 {
+        self.upload.size - self.upload.offset - (self.written - self.committed)
+    }
+
+    async fn write(&mut self, bytes: Bytes) -> Result<(), MediaError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let mut segment = match self.segment.take() {
+            Some(segment) => segment,
+            None => self.objects.open_segment(self.upload.id, self.fence).await?,
+        };
+        let length = bytes.len() as u64;
+        let summing = sum(self.sums.clone(), bytes.clone());
+        let (appended, sums) = tokio::join!(segment.append(bytes), summing);
+        self.segment = Some(segment);
+        // The sums must be those of the bytes that were written.
+        appended?;
+        self.sums = sums?;
+        self.written += length;
+        Ok(())
+    }
+
+    /// Makes what was written durable, and only then says so in the store.
+    async fn commit(&mut self) -> Result<(), MediaError> {
+        let Some(segment) = &mut self.segment else { return Ok(()) };
+        if self.written == self.committed {
+            return Ok(());
+        }
+        segment.sync().await?;
+        let offset = self.upload.offset + (self.written - self.committed);
+        let commit = AppendCommit {
+            id: self.upload.id,
+            fence: self.fence,
+            length: self.written,
+            offset,
+            digest_state: self.sums.whole.state(),
+        };
+        self.store.commit_append(commit).await?;
+        self.upload.offset = offset;
+        self.committed = self.written;
+        Ok(())
+    }
+}
+
+/// What an upload still takes.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    bytes: u64,
+    /// The upload's declared size.
+    size: u64,
+}
+
+/// Enough of the body for one write, and how the body ended, if it did.
+async fn gather(
+    body: &mut UploadBody,
+    room: Room,
+    idle_max: Duration,
+) -> (Bytes, Option<Result<(), MediaError>>) {
+    let mut gathered = BytesMut::new();
+    while gathered.len() < WRITE_BYTES {
+        let end = match tokio::time::timeout(idle_max, body.next()).await {
+            Ok(Some(Ok(bytes))) if (gathered.len() + bytes.len()) as u64 > room.bytes => {
+                Err(MediaError::Overlong { size: room.size })
+            }
+            Ok(Some(Ok(bytes))) => {
+                gathered.extend_from_slice(&bytes);
+                continue;
+            }
+            Ok(Some(Err(error))) => Err(MediaError::BrokenOff(error.to_string())),
+            Ok(None) => Ok(()),
+            Err(_) => Err(MediaError::TimedOut { seconds: idle_max.as_secs() }),
+        };
+        return (gathered.freeze(), Some(end));
+    }
+    (gathered.freeze(), None)
+}
+
+/// Computes beside the file work, on a thread that may be kept busy.
+async fn sum(mut sums: Sums, bytes: Bytes) -> Result<Sums, MediaError> {
+    let summed = tokio::task::spawn_blocking(move || {
+        sums.whole.update(&bytes);
+        if let Some(request) = &mut sums.request {
+            request.update(&bytes);
+        }
+        sums
+    });
+    summed.await.map_err(|error| MediaError::Internal(error.to_string()))
+}
+
+/// Bytes that are written at a time.
+const WRITE_BYTES: usize = 256 * 1024;
+/// Bytes after which the upload is made durable: half a part, because what the sockets hold is lost
+/// with it when a process dies.
+const STEP_BYTES: u64 = PART_BYTES / 2;

@@ -1,0 +1,252 @@
+//! Resumable uploads.
+
+use std::{sync::Arc, time::Duration};
+
+use nudge_proto::{MediumId, UserId};
+use tokio_util::task::TaskTracker;
+
+use super::{
+    MediaError, RunningDigest, UploadBody,
+    append::Appender,
+    tus::{BodyChecksum, Metadata},
+};
+use crate::{
+    clock::Clock,
+    objects::{CommittedSegment, Objects},
+    store::{MediaQuota, NewUpload, Store, StoreError, UnixMs, Upload},
+};
+
+/// What uploads may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaLimits {
+    /// One medium, in bytes.
+    pub size_max: u64,
+    /// One user.
+    pub quota: MediaQuota,
+    /// An unfinished upload is removed after this time.
+    pub upload_time: Duration,
+    /// A medium that no message names is removed after this many days.
+    pub media_days: u32,
+    /// A body must bring something within this time.
+    pub idle_max: Duration,
+}
+
+impl Default for MediaLimits {
+    fn default() -> Self {
+        Self {
+            size_max: 16 << 30,
+            quota: MediaQuota { bytes: 64 << 30, unfinished: 64 },
+            upload_time: Duration::from_secs(24 * 3600),
+            media_days: 30,
+            idle_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Takes media in.
+#[derive(Clone, Debug)]
+pub struct Uploads {
+    store: Arc<dyn Store>,
+    objects: Arc<dyn Objects>,
+    clock: Clock,
+    limits: MediaLimits,
+    /// Appends go on when their client is gone: what arrived is to be kept.
+    appends: TaskTracker,
+}
+
+/// An upload that was asked for.
+#[derive(Clone, Debug)]
+pub struct Creation {
+    /// In bytes.
+    pub size: u64,
+    /// What it is.
+    pub metadata: Metadata,
+}
+
+impl Uploads {
+    /// Uploads over a store and its objects.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        objects: Arc<dyn Objects>,
+        clock: Clock,
+        limits: MediaLimits,
+    ) -> Self {
+        Self { store, objects, clock, limits, appends: TaskTracker::new() }
+    }
+
+    /// What uploads may take.
+    #[must_use]
+    pub const fn limits(&self) -> &MediaLimits {
+        &self.limits
+    }
+
+    /// Makes an upload; an empty one is complete at once. `bool` is whether this call made it.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::TooLarge`], and what the store says about quotas and retries.
+    pub async fn create(
+        &self,
+        owner_id: UserId,
+        creation: Creation,
+    ) -> Result<(Upload, bool), MediaError> {
+        let Creation { size, metadata } = creation;
+        if size > self.limits.size_max {
+            return Err(MediaError::TooLarge { size, size_max: self.limits.size_max });
+        }
+        let now = self.clock.now();
+        let new = NewUpload {
+            id: MediumId::at_time(now.0),
+            owner_id,
+            request_id: metadata.request_id,
+            file_name: metadata.file_name,
+            content_type: metadata.content_type,
+            size,
+            declared_sha256: metadata.sha256,
+            digest_state: RunningDigest::default().state(),
+            now,
+            expires_at: after(now, self.limits.upload_time),
+            quota: self.limits.quota,
+        };
+        let (upload, is_new) = self.store.create_upload(new).await?;
+        Ok((self.settle(owner_id, upload).await?, is_new))
+    }
+
+    /// How far an upload is. One whose last byte was committed just before a crash is completed
+    /// first, so that what looks complete is.
+    ///
+    /// # Errors
+    ///
+    /// [`MediaError::Expired`], and [`StoreError::NotFound`] for what is not the owner's.
+    pub async fn state(&self, owner_id: UserId, id: MediumId) -> Result<Upload, MediaError> {
+        let upload = self.store.upload(owner_id, id).await?;
+        self.check_time(&upload)?;
+        self.settle(owner_id, upload).await
+    }
+
+    /// Appends a body that begins at `offset`, taking the upload over from any older request.
+    ///
+    /// What arrived is committed even when the body breaks off or the caller goes away; with a
+    /// checksum the body counts as a whole or not at all. `length` is what the body will have, if
+    /// that is known.
+    ///
+    /// # Errors
+    ///
+    /// Any [`MediaError`]; where the upload then stands is for [`Self::state`] to say.
+    pub async fn append(
+        &self,
+        owner_id: UserId,
+        id: MediumId,
+        offset: u64,
+        length: Option<u64>,
+        checksum: Option<BodyChecksum>,
+        body: UploadBody,
+    ) -> Result<Upload, MediaError> {
+        let upload = self.store.upload(owner_id, id).await?;
+        self.check_time(&upload)?;
+        if upload.offset != offset {
+            return Err(StoreError::OffsetMismatch { given: offset, offset: upload.offset }.into());
+        }
+        if length.is_some_and(|length| length > upload.size - offset) {
+            return Err(MediaError::Overlong { size: upload.size });
+        }
+        if upload.sha256.is_some() {
+            return Ok(upload);
+        }
+        let this = self.clone();
+        let append = async move {
+            let turn = this.store.begin_append(owner_id, id, offset).await?;
+            let (store, objects) = (Arc::clone(&this.store), Arc::clone(&this.objects));
+            let appender = Appender::new(store, objects, turn, checksum, this.limits.idle_max)?;
+            let (upload, digest) = appender.run(body).await?;
+            this.complete(owner_id, upload, digest).await
+        };
+        let done = self.appends.spawn(append).await;
+        done.map_err(|error| MediaError::Internal(error.to_string()))?
+    }
+
+    /// Removes an upload that is not complete.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] when there is none.
+    pub async fn terminate(&self, owner_id: UserId, id: MediumId) -> Result<(), MediaError> {
+        self.store.remove_upload(owner_id, id).await?;
+        self.discard_segments(id).await;
+        Ok(())
+    }
+
+    /// Waits for appends whose client is gone.
+    pub async fn finish(&self) {
+        self.appends.close();
+        self.appends.wait().await;
+    }
+
+    fn check_time(&self, upload: &Upload) -> Result<(), MediaError> {
+        let is_over = upload.sha256.is_none() && upload.expires_at <= self.clock.now();
+        if is_over { Err(MediaError::Expired) } else { Ok(()) }
+    }
+
+    /// Completes an upload that has all its bytes but is not complete yet.
+    async fn settle(&self, owner_id: UserId, upload: Upload) -> Result<Upload, MediaError> {
+        if upload.sha256.is_some() || upload.offset < upload.size {
+            return Ok(upload);
+        }
+        let turn = match self.store.begin_append(owner_id, upload.id, upload.size).await {
+            // Another request was faster.
+            Err(StoreError::NotFound(_)) => {
+                return Ok(self.store.upload(owner_id, upload.id).await?);
+            }
+            other => other?,
+        };
+        let digest = RunningDigest::resume(&turn.digest_state).ok_or_else(|| {
+            MediaError::Internal(format!("the digest state of upload {} is damaged", upload.id))
+        })?;
+        self.complete(owner_id, turn.upload, digest).await
+    }
+
+    /// When all bytes are in: the digest, then the object, and only then the medium. Any number of
+    /// requests may do this at once, and a crash anywhere in between is made up for by the next.
+    async fn complete(
+        &self,
+        owner_id: UserId,
+        upload: Upload,
+        digest: RunningDigest,
+    ) -> Result<Upload, MediaError> {
+        if upload.offset < upload.size {
+            return Ok(upload);
+        }
+        let sha256 = digest.finish();
+        if let Some(declared) = upload.declared_sha256.filter(|&declared| declared != sha256) {
+            self.terminate(owner_id, upload.id).await?;
+            let (computed, declared) = (hex::encode(sha256), hex::encode(declared));
+            return Err(MediaError::DigestMismatch { computed, declared });
+        }
+        let segments = self.store.segments(upload.id).await?;
+        let segments: Vec<_> = segments
+            .into_iter()
+            .map(|(fence, length)| CommittedSegment { fence, length })
+            .collect();
+        // Another request that completed it meanwhile has taken the segments away.
+        if segments.iter().map(|segment| segment.length).sum::<u64>() == upload.size {
+            self.objects.finish(upload.id, &segments).await?;
+        }
+        let now = self.clock.now();
+        let kept = Duration::from_secs(u64::from(self.limits.media_days) * 24 * 3600);
+        self.store.complete_upload(upload.id, sha256, now, after(now, kept)).await?;
+        self.discard_segments(upload.id).await;
+        Ok(Upload { sha256: Some(sha256), ..upload })
+    }
+
+    /// What cannot be removed now is left to the collector.
+    async fn discard_segments(&self, id: MediumId) {
+        if let Err(error) = self.objects.discard_segments(id).await {
+            tracing::warn!(%error, %id, "the segments of an upload stay for the collector");
+        }
+    }
+}
+
+const fn after(now: UnixMs, time: Duration) -> UnixMs {
+    UnixMs(now.0.saturating_add(time.as_millis() as u64))
+}

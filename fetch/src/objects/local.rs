@@ -1,0 +1,211 @@
+//! Objects in a local directory.
+//!
+//! ```text
+//! <root>/store-id              which store this belongs to
+//! <root>/uploads/<id>/<fence>  a segment
+//! <root>/uploads/<id>/whole.*  a finished object in the making
+//! <root>/media/<id>            a finished object
+//! ```
+//!
+//! Every name that something durable depends on is synced with its directory, so that no order of
+//! crashes leaves a committed byte without a name. A finished object appears by `rename`: whole, or
+//! not at all.
+
+mod finish;
+mod marker;
+mod segment;
+
+use std::{
+    fs::{self, File},
+    io,
+    ops::Range,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use nudge_proto::MediumId;
+use uuid::Uuid;
+
+use super::{ByteStream, CommittedSegment, Listing, ObjectError, Objects, Segment};
+
+/// Objects in a local directory.
+#[derive(Debug)]
+pub struct LocalObjects {
+    layout: Layout,
+}
+
+impl LocalObjects {
+    /// Opens the directory, making it at the first start.
+    ///
+    /// # Errors
+    ///
+    /// [`ObjectError::OtherStore`] when the directory belongs to another store.
+    pub async fn open(root: &Path, store_id: Uuid) -> Result<Self, ObjectError> {
+        let layout = Layout { root: root.to_owned() };
+        let opened = layout.clone();
+        blocking(move || {
+            for directory in [opened.uploads(), opened.media()] {
+                fs::create_dir_all(&directory)
+                    .map_err(ObjectError::io("make the directory for media"))?;
+            }
+            marker::claim(&opened.root, store_id)?;
+            sync_directory(&opened.root)
+        })
+        .await?;
+        Ok(Self { layout })
+    }
+}
+
+#[async_trait]
+impl Objects for LocalObjects {
+    async fn open_segment(
+        &self,
+        id: MediumId,
+        fence: u64,
+    ) -> Result<Box<dyn Segment>, ObjectError> {
+        let layout = self.layout.clone();
+        let segment = blocking(move || segment::LocalSegment::create(&layout, id, fence)).await?;
+        Ok(Box::new(segment))
+    }
+
+    async fn finish(&self, id: MediumId, segments: &[CommittedSegment]) -> Result<(), ObjectError> {
+        let layout = self.layout.clone();
+        let segments = segments.to_vec();
+        blocking(move || finish::finish(&layout, id, &segments)).await
+    }
+
+    async fn read(&self, id: MediumId, range: Range<u64>) -> Result<ByteStream, ObjectError> {
+        let path = self.layout.finished(id);
+        let file = blocking(move || open_finished(&path, id, range.end)).await?;
+        Ok(read_range(Arc::new(file), range))
+    }
+
+    async fn discard_segments(&self, id: MediumId) -> Result<(), ObjectError> {
+        let path = self.layout.segments(id);
+        blocking(move || {
+            ignore_missing(fs::remove_dir_all(path)).map_err(ObjectError::io("remove an upload"))
+        })
+        .await
+    }
+
+    async fn delete(&self, id: MediumId) -> Result<(), ObjectError> {
+        let path = self.layout.finished(id);
+        blocking(move || {
+            ignore_missing(fs::remove_file(path)).map_err(ObjectError::io("remove a medium"))
+        })
+        .await?;
+        self.discard_segments(id).await
+    }
+
+    async fn list(&self) -> Result<Listing, ObjectError> {
+        let layout = self.layout.clone();
+        blocking(move || {
+            Ok(Listing { unfinished: ids(&layout.uploads())?, finished: ids(&layout.media())? })
+        })
+        .await
+    }
+}
+
+/// Where everything lies.
+#[derive(Clone, Debug)]
+struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    fn media(&self) -> PathBuf {
+        self.root.join("media")
+    }
+
+    fn segments(&self, id: MediumId) -> PathBuf {
+        self.uploads().join(id.to_string())
+    }
+
+    fn segment(&self, id: MediumId, fence: u64) -> PathBuf {
+        self.segments(id).join(fence.to_string())
+    }
+
+    fn finished(&self, id: MediumId) -> PathBuf {
+        self.media().join(id.to_string())
+    }
+}
+
+/// Runs file work on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ObjectError> + Send + 'static,
+) -> Result<T, ObjectError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(ObjectError::Io {
+            what: "run file work",
+            source: io::Error::other(error.to_string()),
+        }),
+    }
+}
+
+/// Makes the names in a directory durable.
+fn sync_directory(path: &Path) -> Result<(), ObjectError> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(ObjectError::io("sync a directory"))
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn open_finished(path: &Path, id: MediumId, end: u64) -> Result<File, ObjectError> {
+    let missing = ObjectError::NotFound { id, what: "the object" };
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing),
+        other => other.map_err(ObjectError::io("open a medium"))?,
+    };
+    let length = file.metadata().map_err(ObjectError::io("open a medium"))?.len();
+    if length < end { Err(missing) } else { Ok(file) }
+}
+
+/// One chunk is in memory per reader; the next is read when it is asked for.
+fn read_range(file: Arc<File>, range: Range<u64>) -> ByteStream {
+    stream::try_unfold((file, range), async |(file, range)| {
+        let length = (range.end - range.start).min(READ_BYTES);
+        if length == 0 {
+            return Ok(None);
+        }
+        let reader = Arc::clone(&file);
+        let chunk = blocking(move || {
+            let mut chunk = vec![0; length as usize];
+            reader
+                .read_exact_at(&mut chunk, range.start)
+                .map_err(ObjectError::io("read a medium"))?;
+            Ok(Bytes::from(chunk))
+        })
+        .await?;
+        Ok(Some((chunk, (file, range.start + length..range.end))))
+    })
+    .boxed()
+}
+
+/// The media named in a directory; other names are not ours.
+fn ids(directory: &Path) -> Result<Vec<MediumId>, ObjectError> {
+    let failed = ObjectError::io("list the media");
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        ids.extend(name.to_str().and_then(|name| name.parse::<MediumId>().ok()));
+    }
+    Ok(ids)
+}
+
+/// Bytes of one read.
+const READ_BYTES: u64 = 256 * 1024;
