@@ -10,9 +10,12 @@ use crate::{
     clock::Clock,
     config::FetchConfig,
     http::{App, private_router, public_router},
+    limits::{UPLOAD_IDLE_TIMEOUT, UPLOAD_TIME},
+    media::{MediaLimits, Uploads},
+    objects::{LocalObjects, ObjectError, Objects},
     server::HttpServer,
     store::{
-        Store,
+        Store, StoreError,
         sqlite::{OpenError, SqliteStore},
     },
     upkeep,
@@ -26,6 +29,7 @@ pub struct Fetch {
     private: HttpServer,
     hub: Arc<WatchHub>,
     store: Arc<dyn Store>,
+    uploads: Uploads,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -44,6 +48,12 @@ pub enum FetchError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The store does not say which one it is.
+    #[error("cannot read which store this is: {0}")]
+    Identity(#[from] StoreError),
+    /// The directory for media cannot be used.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
     /// The keys cannot be read or made.
     #[error("cannot load the keys: {0}")]
     Keys(#[from] AuthError),
@@ -97,7 +107,16 @@ impl Fetch {
         let private = listen(config.private).await?;
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&config.data_dir.join("nudge.db")).await?);
+        let store_id = store.identity().await?.store_id;
+        let objects: Arc<dyn Objects> =
+            Arc::new(LocalObjects::open(&config.data_dir.join("objects"), store_id).await?);
         let FetchParts { clock, bus } = parts;
+        let uploads = Uploads::new(
+            Arc::clone(&store),
+            Arc::clone(&objects),
+            clock.clone(),
+            media_limits(&config),
+        );
         let auth = Arc::new(Auth::start(Arc::clone(&store), clock.clone()).await?);
         let hub = WatchHub::start(
             Arc::clone(&store),
@@ -108,7 +127,15 @@ impl Fetch {
         );
         let tls = config.tls.clone().map(with_http_alpn);
         let (public_at, private_at) = (config.public, config.private);
-        let app = App { store: Arc::clone(&store), bus, auth, clock, config: Arc::new(config) };
+        let app = App {
+            store: Arc::clone(&store),
+            objects,
+            uploads: uploads.clone(),
+            bus,
+            auth,
+            clock,
+            config: Arc::new(config),
+        };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         upkeep::start(&app, &hub, &tasks, &stop);
         let cannot = |address| move |source| FetchError::Listen { address, source };
@@ -119,6 +146,7 @@ impl Fetch {
                 .map_err(cannot(private_at))?,
             hub,
             store,
+            uploads,
             tasks,
             stop,
         })
@@ -152,11 +180,22 @@ impl Fetch {
     pub async fn shutdown(self) {
         self.public.shutdown().await;
         self.private.shutdown().await;
+        self.uploads.finish().await;
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
         self.hub.shutdown().await;
         self.store.close().await;
+    }
+}
+
+fn media_limits(config: &FetchConfig) -> MediaLimits {
+    MediaLimits {
+        size_max: config.upload_bytes_max,
+        quota: config.quota,
+        upload_time: UPLOAD_TIME,
+        media_days: config.retention.media_days,
+        idle_max: UPLOAD_IDLE_TIMEOUT,
     }
 }
 

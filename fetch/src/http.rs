@@ -9,10 +9,12 @@ mod error;
 mod extract;
 mod inbox;
 mod me;
+mod media;
 mod members;
 mod messages;
 mod request;
 mod sessions;
+mod uploads;
 mod users;
 mod well_known;
 
@@ -23,7 +25,7 @@ use axum::{
     extract::DefaultBodyLimit,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
-    routing::{delete, get, post, put},
+    routing::{delete, get, patch, post, put},
 };
 use nudge_proto::limits::REQUEST_BYTES_MAX;
 use tower_http::{
@@ -38,6 +40,8 @@ use crate::{
     clock::Clock,
     config::FetchConfig,
     limits::REQUEST_TIMEOUT,
+    media::Uploads,
+    objects::Objects,
     store::{Outcome, Store},
 };
 
@@ -48,6 +52,10 @@ pub use error::ApiError;
 pub struct App {
     /// What must last.
     pub store: Arc<dyn Store>,
+    /// Where the bytes of media lie.
+    pub objects: Arc<dyn Objects>,
+    /// Takes media in.
+    pub uploads: Uploads,
     /// What is told after a commit.
     pub bus: Arc<dyn Bus>,
     /// Who is asking.
@@ -73,11 +81,13 @@ pub fn public_router(app: App) -> Router {
     let cors = cors(&app.config.cors_origins);
     Router::new()
         .merge(requests())
+        .merge(transfers())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(request::finish))
         .layer(cors)
+        .layer(middleware::from_fn_with_state(app.clone(), uploads::tell_options))
         .with_state(app)
 }
 
@@ -121,6 +131,19 @@ fn requests() -> Router<App> {
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
 }
 
+/// Bodies of any length, which have deadlines of their own.
+fn transfers() -> Router<App> {
+    let upload = patch(uploads::append)
+        .head(uploads::show)
+        .delete(uploads::terminate)
+        .post(uploads::overridden);
+    Router::new()
+        .route("/v1/uploads", post(uploads::create))
+        .route("/v1/uploads/{id}", upload)
+        .route_layer(middleware::from_fn(uploads::speak_tus))
+        .route("/v1/media/{id}", get(media::download))
+}
+
 fn cors(origins: &[String]) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([
@@ -137,6 +160,8 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::ETAG,
             header::CONTENT_RANGE,
             header::ACCEPT_RANGES,
+            header::CONTENT_DISPOSITION,
+            header::HeaderName::from_static("repr-digest"),
             header::HeaderName::from_static("upload-offset"),
             header::HeaderName::from_static("upload-length"),
             header::HeaderName::from_static("upload-expires"),

@@ -130,9 +130,12 @@ impl ObjectError {
 
     /// Tells a full disk from the other troubles.
     fn io(what: &'static str) -> impl Fn(std::io::Error) -> Self + Copy {
-        move |source| match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::Full,
-            _ => Self::Io { what, source },
+        move |source| {
+            let is_full = matches!(
+                source.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            );
+            if is_full { Self::Full } else { Self::Io { what, source } }
         }
     }
 }

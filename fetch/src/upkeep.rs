@@ -3,11 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use nudge_proto::MediumId;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::BusEvent,
     http::App,
+    media::collector,
     store::{StoreError, UnixMs},
     watch::WatchHub,
 };
@@ -22,6 +24,7 @@ pub(crate) fn start(app: &App, hub: &Arc<WatchHub>, tasks: &TaskTracker, stop: &
     };
     spawn(Box::pin(settle_receipts(app.clone())));
     spawn(Box::pin(sweep(app.clone())));
+    spawn(Box::pin(collect_objects(app.clone())));
     spawn(Box::pin(continue_deletions(app.clone())));
     spawn(Box::pin(rotate_keys(app.clone(), Arc::clone(hub))));
 }
@@ -40,10 +43,33 @@ async fn settle_receipts(app: App) {
 async fn sweep(app: App) {
     loop {
         match app.store.sweep(app.config.retention, app.clock.now()).await {
-            Ok(swept) if swept.more => {}
-            Ok(_) => tokio::time::sleep(SWEEP_EVERY).await,
+            Ok(swept) => {
+                remove_objects(&app, &swept.media).await;
+                if !swept.more {
+                    tokio::time::sleep(SWEEP_EVERY).await;
+                }
+            }
             Err(error) => report("retention", &error).await,
         }
+    }
+}
+
+async fn remove_objects(app: &App, media: &[MediumId]) {
+    for &id in media {
+        // The collector finds what stays.
+        if let Err(error) = app.objects.delete(id).await {
+            tracing::warn!(%error, %id, "an object could not be removed");
+        }
+    }
+}
+
+async fn collect_objects(app: App) {
+    loop {
+        match collector::collect(app.store.as_ref(), app.objects.as_ref()).await {
+            Ok(collected) => tracing::debug!(?collected, "objects without a medium removed"),
+            Err(error) => tracing::warn!(%error, "objects without a medium must wait"),
+        }
+        tokio::time::sleep(COLLECT_EVERY).await;
     }
 }
 
@@ -82,6 +108,7 @@ async fn report(what: &str, error: &StoreError) {
 
 const RECEIPTS_EVERY: Duration = Duration::from_millis(100);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 const DELETIONS_EVERY: Duration = Duration::from_secs(2);
 const KEYS_EVERY: Duration = Duration::from_secs(600);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);

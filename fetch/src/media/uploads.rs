@@ -31,18 +31,6 @@ pub struct MediaLimits {
     pub idle_max: Duration,
 }
 
-impl Default for MediaLimits {
-    fn default() -> Self {
-        Self {
-            size_max: 16 << 30,
-            quota: MediaQuota { bytes: 64 << 30, unfinished: 64 },
-            upload_time: Duration::from_secs(24 * 3600),
-            media_days: 30,
-            idle_max: Duration::from_secs(30),
-        }
-    }
-}
-
 /// Takes media in.
 #[derive(Clone, Debug)]
 pub struct Uploads {

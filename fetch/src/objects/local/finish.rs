@@ -90,8 +90,8 @@ fn length(path: &Path, id: MediumId) -> Result<u64, ObjectError> {
 }
 
 fn missing_or(error: io::Error, id: MediumId) -> ObjectError {
-    match error.kind() {
-        ErrorKind::NotFound => ObjectError::NotFound { id, what: "a segment" },
-        _ => ObjectError::io("put a medium together")(error),
+    if error.kind() == ErrorKind::NotFound {
+        return ObjectError::NotFound { id, what: "a segment" };
     }
+    ObjectError::io("put a medium together")(error)
 }
