@@ -1,0 +1,181 @@
+//! What the service counts and logs.
+//!
+//! Everything a peer can cause is counted; log lines about peers are limited, so that an attacker
+//! cannot fill a disk.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+use metrics::{Counter, Gauge, counter, gauge};
+use nudge_proto::CloseCode;
+use parking_lot::Mutex;
+
+use crate::limits::{LOG_LINES_PER_WINDOW, LOG_WINDOW};
+
+/// What a service has done since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalStats {
+    /// Connections that stand now, those before their hello included.
+    pub connections: u64,
+    /// Connections ever accepted.
+    pub accepted: u64,
+    /// Connections turned away because the node was full.
+    pub rejected: u64,
+    /// Hellos with a genuine ticket.
+    pub hellos: u64,
+    /// Sessions welcomed.
+    pub welcomes: u64,
+    /// Notices handed to sockets.
+    pub notices: u64,
+    /// Connections closed with an error frame.
+    pub errors: u64,
+    /// TLS handshakes that failed or took too long.
+    pub handshakes_failed: u64,
+    /// Times the watch was opened.
+    pub watch_opened: u64,
+    /// Whether the watch is up.
+    pub watch_is_up: bool,
+}
+
+/// The counters behind [`SignalStats`] and the `nudge_signal_*` metrics.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    connections: Gauge,
+    pub(crate) accepted: Tally,
+    pub(crate) rejected: Tally,
+    pub(crate) hellos: Tally,
+    pub(crate) welcomes: Tally,
+    pub(crate) notices: Tally,
+    pub(crate) handshakes_failed: Tally,
+    pub(crate) watch_opened: Tally,
+    errors: AtomicU64,
+    watch_up: Gauge,
+    /// For log lines about what peers do.
+    pub(crate) peers: LogGate,
+}
+
+impl Telemetry {
+    pub(crate) fn new() -> Self {
+        Self {
+            connections: gauge!("nudge_signal_connections"),
+            accepted: Tally::new(counter!("nudge_signal_accepted_total")),
+            rejected: Tally::new(counter!("nudge_signal_rejected_total")),
+            hellos: Tally::new(counter!("nudge_signal_hellos_total")),
+            welcomes: Tally::new(counter!("nudge_signal_welcomes_total")),
+            notices: Tally::new(counter!("nudge_signal_notices_total")),
+            handshakes_failed: Tally::new(counter!("nudge_signal_handshakes_failed_total")),
+            watch_opened: Tally::new(counter!("nudge_signal_watch_opened_total")),
+            errors: AtomicU64::new(0),
+            watch_up: gauge!("nudge_signal_watch_up"),
+            peers: LogGate::default(),
+        }
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.accepted.add_one();
+        self.connections.increment(1);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections.decrement(1);
+    }
+
+    /// An error frame goes out.
+    pub(crate) fn error_sent(&self, code: CloseCode) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        counter!("nudge_signal_errors_total", "code" => code.as_str_name()).increment(1);
+    }
+
+    pub(crate) fn watch_is(&self, up: bool) {
+        self.watch_up.set(f64::from(u8::from(up)));
+    }
+
+    pub(crate) fn stats(&self, connections: usize, watch_is_up: bool) -> SignalStats {
+        SignalStats {
+            connections: connections as u64,
+            accepted: self.accepted.get(),
+            rejected: self.rejected.get(),
+            hellos: self.hellos.get(),
+            welcomes: self.welcomes.get(),
+            notices: self.notices.get(),
+            errors: self.errors.load(Ordering::Relaxed),
+            handshakes_failed: self.handshakes_failed.get(),
+            watch_opened: self.watch_opened.get(),
+            watch_is_up,
+        }
+    }
+}
+
+/// A count that is a metric too; the metric's handle is looked up once.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    count: AtomicU64,
+    metric: Counter,
+}
+
+impl Tally {
+    fn new(metric: Counter) -> Self {
+        Self { count: AtomicU64::new(0), metric }
+    }
+
+    pub(crate) fn add_one(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.metric.increment(1);
+    }
+
+    fn get(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+}
+
+/// Lets [`LOG_LINES_PER_WINDOW`] lines through per [`LOG_WINDOW`].
+#[derive(Debug, Default)]
+pub(crate) struct LogGate {
+    window: Mutex<Option<Window>>,
+}
+
+#[derive(Debug)]
+struct Window {
+    began_at: Instant,
+    lines: u32,
+    suppressed: u64,
+}
+
+impl LogGate {
+    /// Whether a line may be written at `now`; if so, how many were held back since the last one.
+    pub(crate) fn open(&self, now: Instant) -> Option<u64> {
+        let mut window = self.window.lock();
+        let fresh = || Window { began_at: now, lines: 0, suppressed: 0 };
+        let window = window.get_or_insert_with(fresh);
+        if now.saturating_duration_since(window.began_at) >= LOG_WINDOW {
+            window.began_at = now;
+            window.lines = 0;
+        }
+        if window.lines >= LOG_LINES_PER_WINDOW {
+            window.suppressed += 1;
+            return None;
+        }
+        window.lines += 1;
+        Some(std::mem::take(&mut window.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_above_the_limit_are_counted_and_reported_later() {
+        let gate = LogGate::default();
+        let now = Instant::now();
+        for _ in 0..LOG_LINES_PER_WINDOW {
+            assert_eq!(gate.open(now), Some(0));
+        }
+        assert_eq!(gate.open(now), None);
+        assert_eq!(gate.open(now), None);
+        assert_eq!(gate.open(now + LOG_WINDOW), Some(2));
+        assert_eq!(gate.open(now + LOG_WINDOW), Some(0));
+    }
+}
