@@ -1,1 +1,30 @@
-fn main() {}
+//! `nudge`: one binary for servers and terminals. It parses, starts and prints.
+
+mod cli;
+mod commands;
+mod failure;
+mod settings;
+mod system;
+mod tls;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    tracing_subscriber::fmt().with_env_filter(cli.log_filter()).with_writer(std::io::stderr).init();
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::warn!("another TLS provider was installed first");
+    }
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("nudge: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::Settings;
+
+/// A self-hosted messaging backend: a tiny notice over one cheap socket, the content pulled over HTTP
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// What to log on standard error: a level, or a filter like "nudge_fetch=debug"
+    #[arg(long, global = true, env = "NUDGE_LOG", default_value = "warn", value_name = "FILTER")]
+    log: String,
+}
+
+impl Cli {
+    /// What to log; a filter that makes no sense logs warnings.
+    pub fn log_filter(&self) -> EnvFilter {
+        EnvFilter::try_new(&self.log).unwrap_or_else(|_| EnvFilter::new("warn"))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole server in one process, with nothing installed
+    Serve(Serve),
+    /// Bring the database up to date, and stop
+    Migrate(Migrate),
+}
+
+/// Run the whole server in one process: SQLite and a local folder
+#[derive(Args, Debug)]
+pub struct Serve {
+    #[command(flatten)]
+    pub settings: Settings,
+    /// Configuration file in TOML; its keys are the long flags with underscores
+    #[arg(long, env = "NUDGE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON line with the addresses once the server is ready
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Migrate {
+    /// Folder of the database
+    #[arg(long, env = "NUDGE_DATA_DIR", default_value = "nudge-data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}

@@ -1,0 +1,52 @@
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{cli::Serve, failure::Failure, system::System};
+
+pub async fn run(serve: Serve) -> Result<(), Failure> {
+    let settings = serve.settings.with_file(serve.config.as_deref())?.resolve()?;
+    let data_dir = settings.fetch.data_dir.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let system = System::start(settings).await?;
+    let (fetch, signaling) = system.parts();
+    let signal_addr = signaling.tls_addr().or(signaling.tcp_addr());
+    let certificate = system.certificate().map(|source| source.certificate().display().to_string());
+    if serve.json {
+        let ready = json!({
+            "url": system.url(),
+            "fetch": fetch.public_addr(),
+            "private": fetch.private_addr(),
+            "signal": signal_addr,
+            "certificate": certificate,
+            "pid": std::process::id(),
+        });
+        println!("{ready}");
+    } else {
+        println!("Nudge is ready at {}", system.url());
+        if let Some(signal_addr) = signal_addr {
+            println!("  signaling  {signal_addr}");
+        }
+        println!("  operator   http://{}", fetch.private_addr());
+        println!("  data       {}", data_dir.display());
+        if let Some(certificate) = certificate {
+            println!("  certificate {certificate}");
+        }
+        println!("Stop with Ctrl-C.");
+    }
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => {
+                // The old certificate goes on serving when the new one is unusable.
+                if let Err(failure) = system.reload_certificate() {
+                    tracing::error!(%failure, "the certificate was not reloaded");
+                }
+            }
+        }
+    }
+    system.shutdown().await;
+    Ok(())
+}

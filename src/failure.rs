@@ -1,0 +1,40 @@
+//! How the program ends when something is wrong: one line, and a status.
+
+use std::{fmt, process::ExitCode};
+
+/// Why the program ends early.
+#[derive(Debug)]
+pub struct Failure {
+    message: String,
+    status: u8,
+}
+
+impl Failure {
+    /// The operator has to change something: status 2.
+    pub fn configuration(error: impl ToString) -> Self {
+        Self { message: error.to_string(), status: 2 }
+    }
+
+    /// What was asked for did not work: status 1.
+    pub fn new(error: impl ToString) -> Self {
+        Self { message: error.to_string(), status: 1 }
+    }
+
+    /// The exit status.
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.status)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+/// Whatever a library reports means that what was asked for did not work.
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error)
+    }
+}

@@ -1,0 +1,91 @@
+//! Certificates: read from files, or made for development.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nudge_signal::Certificates;
+
+use crate::failure::Failure;
+
+/// Where certificate and key come from.
+#[derive(Clone, Debug)]
+pub struct TlsSource {
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl TlsSource {
+    /// "self-signed", or "CERT.pem,KEY.pem".
+    pub fn parse(source: &str, data_dir: &Path) -> Result<Self, Failure> {
+        if source == "self-signed" {
+            return self_signed(data_dir);
+        }
+        let (certificate, key) = source.split_once(',').ok_or_else(|| {
+            Failure::configuration(format!(
+                "--tls takes \"self-signed\" or \"CERT.pem,KEY.pem\", not {source:?}"
+            ))
+        })?;
+        Ok(Self { certificate: certificate.into(), key: key.into() })
+    }
+
+    /// Reads both files.
+    pub fn load(&self) -> Result<Arc<Certificates>, Failure> {
+        let (certificate, key) = self.read()?;
+        Certificates::from_pem(&certificate, &key)
+            .map(Arc::new)
+            .map_err(|error| Failure::configuration(format!("{}: {error}", self.name())))
+    }
+
+    /// Reads both files again; new connections get what they hold now.
+    pub fn reload(&self, certificates: &Certificates) -> Result<(), Failure> {
+        let (certificate, key) = self.read()?;
+        certificates
+            .replace_pem(&certificate, &key)
+            .map_err(|error| Failure::configuration(format!("{}: {error}", self.name())))
+    }
+
+    /// The certificate's file.
+    pub fn certificate(&self) -> &Path {
+        &self.certificate
+    }
+
+    fn read(&self) -> Result<(Vec<u8>, Vec<u8>), Failure> {
+        Ok((read(&self.certificate)?, read(&self.key)?))
+    }
+
+    fn name(&self) -> String {
+        format!("{} and {}", self.certificate.display(), self.key.display())
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path)
+        .map_err(|error| Failure::configuration(format!("cannot read {}: {error}", path.display())))
+}
+
+/// Makes a certificate for this machine, once.
+fn self_signed(data_dir: &Path) -> Result<TlsSource, Failure> {
+    let source = TlsSource {
+        certificate: data_dir.join("self-signed.pem"),
+        key: data_dir.join("self-signed.key"),
+    };
+    if source.certificate.exists() && source.key.exists() {
+        return Ok(source);
+    }
+    let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    let made = rcgen::generate_simple_self_signed(names).map_err(Failure::new)?;
+    let write = |path: &Path, text: String| {
+        fs::write(path, text).map_err(|error| {
+            Failure::configuration(format!("cannot write {}: {error}", path.display()))
+        })
+    };
+    fs::create_dir_all(data_dir).map_err(|error| {
+        Failure::configuration(format!("cannot make {}: {error}", data_dir.display()))
+    })?;
+    write(&source.key, made.signing_key.serialize_pem())?;
+    write(&source.certificate, made.cert.pem())?;
+    Ok(source)
+}
