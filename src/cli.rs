@@ -10,9 +10,9 @@ use crate::settings::Settings;
 /// A self-hosted messaging backend: a tiny notice over one cheap socket, the content pulled over HTTP
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
     /// What to log on standard error: a level, or a filter like "nudge_fetch=debug"
     #[arg(long, global = true, env = "NUDGE_LOG", default_value = "warn", value_name = "FILTER")]
     log: String,
@@ -20,35 +20,35 @@ pub struct Cli {
 
 impl Cli {
     /// What to log; a filter that makes no sense logs warnings.
-    pub fn log_filter(&self) -> EnvFilter {
+    pub(crate) fn log_filter(&self) -> EnvFilter {
         EnvFilter::try_new(&self.log).unwrap_or_else(|_| EnvFilter::new("warn"))
     }
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run the whole server in one process, with nothing installed
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Bring the database up to date, and stop
     Migrate(Migrate),
 }
 
 /// Run the whole server in one process: SQLite and a local folder
 #[derive(Args, Debug)]
-pub struct Serve {
+pub(crate) struct Serve {
     #[command(flatten)]
-    pub settings: Settings,
+    pub(crate) settings: Settings,
     /// Configuration file in TOML; its keys are the long flags with underscores
     #[arg(long, env = "NUDGE_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Print one JSON line with the addresses once the server is ready
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]
-pub struct Migrate {
+pub(crate) struct Migrate {
     /// Folder of the database
     #[arg(long, env = "NUDGE_DATA_DIR", default_value = "nudge-data", value_name = "DIR")]
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
 }

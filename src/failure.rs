@@ -4,24 +4,24 @@ use std::{fmt, process::ExitCode};
 
 /// Why the program ends early.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     message: String,
     status: u8,
 }
 
 impl Failure {
     /// The operator has to change something: status 2.
-    pub fn configuration(error: impl ToString) -> Self {
+    pub(crate) fn configuration(error: impl ToString) -> Self {
         Self { message: error.to_string(), status: 2 }
     }
 
     /// What was asked for did not work: status 1.
-    pub fn new(error: impl ToString) -> Self {
+    pub(crate) fn new(error: impl ToString) -> Self {
         Self { message: error.to_string(), status: 1 }
     }
 
     /// The exit status.
-    pub fn exit_code(&self) -> ExitCode {
+    pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status)
     }
 }

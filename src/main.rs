@@ -1,6 +1,7 @@
 //! `nudge`: one binary for servers and terminals. It parses, starts and prints.
 
 mod cli;
+#[expect(clippy::print_stdout, reason = "a command's output is its product")]
 mod commands;
 mod failure;
 mod settings;

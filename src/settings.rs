@@ -19,44 +19,44 @@ use crate::{failure::Failure, tls::TlsSource};
 /// One layer of settings: absent ones are left to the next.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Folder of the database and the media; made when it does not exist [default: ./nudge-data]
     #[arg(long, env = "NUDGE_DATA_DIR", value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
+    pub(crate) data_dir: Option<PathBuf>,
     /// Where devices keep their signaling connection [default: 127.0.0.1:7400]
     #[arg(long, env = "NUDGE_SIGNAL", value_name = "ADDR:PORT")]
-    pub signal: Option<SocketAddr>,
+    pub(crate) signal: Option<SocketAddr>,
     /// Where the HTTP API listens [default: 127.0.0.1:7480]
     #[arg(long, env = "NUDGE_FETCH", value_name = "ADDR:PORT")]
-    pub fetch: Option<SocketAddr>,
+    pub(crate) fetch: Option<SocketAddr>,
     /// Where health is told to the operator alone [default: 127.0.0.1:7490]
     #[arg(long, env = "NUDGE_PRIVATE", value_name = "ADDR:PORT")]
-    pub private: Option<SocketAddr>,
+    pub(crate) private: Option<SocketAddr>,
     /// Certificate for both listeners: "self-signed" makes one for development in the data folder,
     /// "CERT.pem,KEY.pem" reads files, again on SIGHUP
     #[arg(long, env = "NUDGE_TLS", value_name = "SOURCE")]
-    pub tls: Option<String>,
+    pub(crate) tls: Option<String>,
     /// Allow listening without TLS on other addresses than loopback
     #[arg(long, env = "NUDGE_INSECURE", num_args = 0..=1, default_missing_value = "true")]
-    pub insecure: Option<bool>,
+    pub(crate) insecure: Option<bool>,
     /// Who may register [default: open]
     #[arg(long, env = "NUDGE_REGISTRATION")]
-    pub registration: Option<RegistrationChoice>,
+    pub(crate) registration: Option<RegistrationChoice>,
     /// A code that lets people register when registration is "invite"; may be given several times
     #[arg(long = "invite", env = "NUDGE_INVITES", value_name = "CODE", value_delimiter = ',')]
-    pub invites: Option<Vec<String>>,
+    pub(crate) invites: Option<Vec<String>>,
     /// Days that messages are kept; 0 keeps them for ever [default: 30]
     #[arg(long, env = "NUDGE_HISTORY_DAYS", value_name = "DAYS")]
-    pub history_days: Option<u32>,
+    pub(crate) history_days: Option<u32>,
     /// Remove an inbox entry once every active device has it [default: false]
     #[arg(long, env = "NUDGE_UNTIL_ACKED", num_args = 0..=1, default_missing_value = "true")]
-    pub until_acked: Option<bool>,
+    pub(crate) until_acked: Option<bool>,
     /// Days that media are kept after the last message naming them [default: 30]
     #[arg(long, env = "NUDGE_MEDIA_DAYS", value_name = "DAYS")]
-    pub media_days: Option<u32>,
+    pub(crate) media_days: Option<u32>,
     /// Seconds between a device's pings, 30 to 600 [default: 240]
     #[arg(long, env = "NUDGE_HEARTBEAT_S", value_name = "SECONDS")]
-    pub heartbeat_s: Option<u32>,
+    pub(crate) heartbeat_s: Option<u32>,
     /// Web origin that may call the API, "*" for all; may be given several times [default: none]
     #[arg(
         long = "cors-origin",
@@ -64,13 +64,13 @@ pub struct Settings {
         value_name = "ORIGIN",
         value_delimiter = ','
     )]
-    pub cors_origins: Option<Vec<String>>,
+    pub(crate) cors_origins: Option<Vec<String>>,
 }
 
 /// Who may register.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub enum RegistrationChoice {
+pub(crate) enum RegistrationChoice {
     /// Everybody
     Open,
     /// Who knows a code given with --invite
@@ -81,18 +81,18 @@ pub enum RegistrationChoice {
 
 /// Settings with every question answered.
 #[derive(Debug)]
-pub struct Resolved {
+pub(crate) struct Resolved {
     /// For the content service; its discovery is filled in once the listeners stand.
-    pub fetch: FetchConfig,
+    pub(crate) fetch: FetchConfig,
     /// Where signaling listens.
-    pub signal: SocketAddr,
+    pub(crate) signal: SocketAddr,
     /// Which certificate, if any.
-    pub tls: Option<TlsSource>,
+    pub(crate) tls: Option<TlsSource>,
 }
 
 impl Settings {
     /// Fills in from the configuration file what flags and environment left open.
-    pub fn with_file(self, path: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn with_file(self, path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else {
             return Ok(self);
         };
@@ -105,7 +105,7 @@ impl Settings {
     }
 
     /// Answers every question, or says what is wrong.
-    pub fn resolve(self) -> Result<Resolved, Failure> {
+    pub(crate) fn resolve(self) -> Result<Resolved, Failure> {
         let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("nudge-data"));
         let tls = self.tls.as_deref().map(|source| TlsSource::parse(source, &data_dir));
         let mut fetch = FetchConfig::new(data_dir);

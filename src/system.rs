@@ -9,7 +9,7 @@ use crate::{failure::Failure, settings::Resolved, tls::TlsSource};
 
 /// Both services, running.
 #[derive(Debug)]
-pub struct System {
+pub(crate) struct System {
     fetch: Fetch,
     signal: Signal,
     tls: Option<(TlsSource, Arc<Certificates>)>,
@@ -17,7 +17,7 @@ pub struct System {
 
 impl System {
     /// Starts both.
-    pub async fn start(settings: Resolved) -> Result<Self, Failure> {
+    pub(crate) async fn start(settings: Resolved) -> Result<Self, Failure> {
         let Resolved { mut fetch, signal, tls } = settings;
         let tls = match tls {
             None => None,
@@ -65,28 +65,28 @@ impl System {
     }
 
     /// The URL that an app needs.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.fetch.public_addr())
     }
 
     /// The two services.
-    pub const fn parts(&self) -> (&Fetch, &Signal) {
+    pub(crate) const fn parts(&self) -> (&Fetch, &Signal) {
         (&self.fetch, &self.signal)
     }
 
     /// The certificate in use.
-    pub fn certificate(&self) -> Option<&TlsSource> {
+    pub(crate) fn certificate(&self) -> Option<&TlsSource> {
         self.tls.as_ref().map(|(source, _)| source)
     }
 
     /// Reads the certificate's files again.
-    pub fn reload_certificate(&self) -> Result<(), Failure> {
+    pub(crate) fn reload_certificate(&self) -> Result<(), Failure> {
         self.tls.as_ref().map_or(Ok(()), |(source, certificates)| source.reload(certificates))
     }
 
     /// Sends the clients away, finishes what was begun, and stops.
-    pub async fn shutdown(self) {
+    pub(crate) async fn shutdown(self) {
         self.signal.shutdown().await;
         self.fetch.shutdown().await;
     }

@@ -12,14 +12,14 @@ use crate::failure::Failure;
 
 /// Where certificate and key come from.
 #[derive(Clone, Debug)]
-pub struct TlsSource {
+pub(crate) struct TlsSource {
     certificate: PathBuf,
     key: PathBuf,
 }
 
 impl TlsSource {
     /// "self-signed", or "CERT.pem,KEY.pem".
-    pub fn parse(source: &str, data_dir: &Path) -> Result<Self, Failure> {
+    pub(crate) fn parse(source: &str, data_dir: &Path) -> Result<Self, Failure> {
         if source == "self-signed" {
             return self_signed(data_dir);
         }
@@ -32,7 +32,7 @@ impl TlsSource {
     }
 
     /// Reads both files.
-    pub fn load(&self) -> Result<Arc<Certificates>, Failure> {
+    pub(crate) fn load(&self) -> Result<Arc<Certificates>, Failure> {
         let (certificate, key) = self.read()?;
         Certificates::from_pem(&certificate, &key)
             .map(Arc::new)
@@ -40,7 +40,7 @@ impl TlsSource {
     }
 
     /// Reads both files again; new connections get what they hold now.
-    pub fn reload(&self, certificates: &Certificates) -> Result<(), Failure> {
+    pub(crate) fn reload(&self, certificates: &Certificates) -> Result<(), Failure> {
         let (certificate, key) = self.read()?;
         certificates
             .replace_pem(&certificate, &key)
@@ -48,7 +48,7 @@ impl TlsSource {
     }
 
     /// The certificate's file.
-    pub fn certificate(&self) -> &Path {
+    pub(crate) fn certificate(&self) -> &Path {
         &self.certificate
     }
 

@@ -3,7 +3,7 @@ use nudge_fetch::store::{Upkeep, sqlite::SqliteStore};
 use crate::{cli::Migrate, failure::Failure};
 
 /// Opening the store is what migrates it.
-pub async fn run(migrate: Migrate) -> Result<(), Failure> {
+pub(crate) async fn run(migrate: Migrate) -> Result<(), Failure> {
     std::fs::create_dir_all(&migrate.data_dir).map_err(|error| {
         Failure::configuration(format!("cannot make {}: {error}", migrate.data_dir.display()))
     })?;

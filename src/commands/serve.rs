@@ -3,7 +3,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{cli::Serve, failure::Failure, system::System};
 
-pub async fn run(serve: Serve) -> Result<(), Failure> {
+pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let settings = serve.settings.with_file(serve.config.as_deref())?.resolve()?;
     let data_dir = settings.fetch.data_dir.clone();
     let mut terminate = signal(SignalKind::terminate())?;
