@@ -73,8 +73,9 @@ CREATE TABLE conversations (
     -- The newest number given within the conversation.
     head        INTEGER NOT NULL,
     creator_id  BLOB    NOT NULL,
-    -- The client-made id of a group's creation.
+    -- The client-made id of a group's creation, and the BLAKE3 of what was asked for with it.
     request_id  BLOB,
+    request_digest BLOB,
     -- A direct conversation's two users, the smaller id first.
     direct_low  BLOB,
     direct_high BLOB,
@@ -96,6 +97,10 @@ CREATE TABLE members (
     -- The newest message this member sent here; 0 for none.
     sent_seq        INTEGER NOT NULL DEFAULT 0,
     muted_until     INTEGER NOT NULL DEFAULT 0,
+    -- 0 for the other side of a direct conversation, until a first message reached him.
+    known           INTEGER NOT NULL DEFAULT 1,
+    -- The protobuf of the newest Receipt in this member's inbox: what need not be told again.
+    receipt         BLOB    NOT NULL DEFAULT x'',
     PRIMARY KEY (conversation_id, user_id)
 ) STRICT, WITHOUT ROWID;
 
@@ -107,6 +112,8 @@ CREATE TABLE memberships (
     user_id         BLOB    NOT NULL,
     joined_seq      INTEGER NOT NULL,
     left_seq        INTEGER,
+    -- The conversation's title when he left: a later one is not his to see.
+    left_title      TEXT,
     PRIMARY KEY (conversation_id, user_id, joined_seq)
 ) STRICT, WITHOUT ROWID;
 
@@ -124,13 +131,14 @@ CREATE TABLE messages (
     change          BLOB,
     client_id       BLOB,
     content_type    TEXT    NOT NULL DEFAULT '',
-    body            BLOB    NOT NULL DEFAULT x'',
     -- How many media the message names; they stand in grants.
     media_count     INTEGER NOT NULL DEFAULT 0,
     sent_at         INTEGER NOT NULL,
     expires_at      INTEGER,
     -- Refused by the other member's block: only the sender ever sees it.
     refused         INTEGER NOT NULL DEFAULT 0,
+    -- Last: what stands before a long value is read without it.
+    body            BLOB    NOT NULL DEFAULT x'',
     PRIMARY KEY (conversation_id, seq)
 ) STRICT;
 
@@ -178,7 +186,9 @@ CREATE TABLE inbox_entries (
 
 -- At most one live receipt per inbox and conversation.
 CREATE UNIQUE INDEX inbox_receipts ON inbox_entries (user_id, conversation_id) WHERE receipt IS NOT NULL;
-CREATE INDEX inbox_entries_by_message ON inbox_entries (conversation_id, conversation_seq, user_id);
+-- One entry per inbox and message: fanning out twice changes nothing.
+CREATE UNIQUE INDEX inbox_entries_by_message ON inbox_entries (conversation_id, conversation_seq, user_id)
+    WHERE conversation_seq IS NOT NULL;
 CREATE INDEX inbox_entries_by_age ON inbox_entries (created_at);
 
 -- Conversations whose marks moved: when their receipts are to be written, and when they last were.
@@ -236,13 +246,18 @@ CREATE TABLE upload_segments (
     PRIMARY KEY (medium_id, fence)
 ) STRICT, WITHOUT ROWID;
 
--- Who may read a medium: whoever may see this number of this conversation.
+-- Who may read a medium: whoever may see this number of this conversation. Outlives the message, unless
+-- that had a time to live.
 CREATE TABLE grants (
     medium_id       BLOB    NOT NULL,
     conversation_id BLOB    NOT NULL,
     conversation_seq INTEGER NOT NULL,
     -- The place in the message's list.
     position        INTEGER NOT NULL,
+    -- The only user whom the grant serves: the sender of a refused message.
+    only_for        BLOB,
+    -- Of a message with a time to live.
+    expires_at      INTEGER,
     PRIMARY KEY (medium_id, conversation_id, conversation_seq)
 ) STRICT, WITHOUT ROWID;
 

@@ -61,7 +61,12 @@ pub trait Media: Send + Sync + 'static {
     async fn remove_upload(&self, owner_id: UserId, id: MediumId) -> Result<(), StoreError>;
 
     /// A complete medium, if the user uploaded it or may see a message that names it.
-    async fn medium(&self, user_id: UserId, id: MediumId) -> Result<Medium, StoreError>;
+    async fn medium(
+        &self,
+        user_id: UserId,
+        id: MediumId,
+        now: UnixMs,
+    ) -> Result<Medium, StoreError>;
 
     /// What the store knows of each, in the order of `ids`; for the collector.
     async fn media_states(&self, ids: &[MediumId]) -> Result<Vec<MediumState>, StoreError>;

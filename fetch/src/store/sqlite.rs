@@ -6,27 +6,36 @@
 
 mod accounts;
 mod acks;
+mod changes;
 mod conversations;
+mod creation;
 mod devices;
 mod fan_out;
+mod grants;
 mod history;
 mod inboxes;
 mod media;
 mod members;
+mod messages;
 mod receipts;
 mod rows;
 mod send;
+mod send_facts;
+mod send_rows;
+mod sweep;
 mod upkeep;
+mod views;
 mod writer;
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions, Sqlite, SqlitePool, Transaction,
+    ConnectOptions, Sqlite, SqliteConnection, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -38,8 +47,39 @@ use writer::Writer;
 pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
-    /// Held as long as the store is open: there is no bus to a second process.
-    _lock: File,
+}
+
+/// How the database is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// What a commit waits for.
+    pub synchronous: Synchronous,
+    /// Starts although a commit that was answered might be lost with the power.
+    pub allow_unsafe_durability: bool,
+    /// Connections that read; each has a thread of its own.
+    pub readers: u32,
+    /// The largest size of the database in bytes; writes beyond are [`StoreError::Full`].
+    pub size_bytes_max: Option<u64>,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronous {
+    /// The disk.
+    Full,
+    /// Nothing: refused without [`SqliteOptions::allow_unsafe_durability`].
+    Off,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self {
+            synchronous: Synchronous::Full,
+            allow_unsafe_durability: false,
+            readers: 4,
+            size_bytes_max: None,
+        }
+    }
 }
 
 /// Why a store cannot be opened.
@@ -73,8 +113,18 @@ pub enum OpenError {
     #[error("cannot migrate the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// A commit would not be on disk when it is answered.
-    #[error("the database runs with synchronous={0}, a commit might be lost: it must be 2 (FULL)")]
-    NotDurable(i64),
+    #[error(
+        "the database runs with {setting}={found}, so that a commit might be lost: it must be {needed}; \
+         only a test should allow unsafe durability"
+    )]
+    NotDurable {
+        /// SQLite's name of the setting.
+        setting: &'static str,
+        /// What it is, as read back.
+        found: String,
+        /// What it must be.
+        needed: &'static str,
+    },
     /// The first row could not be made.
     #[error("cannot prepare the store: {0}")]
     Prepare(#[from] StoreError),
@@ -83,31 +133,31 @@ pub enum OpenError {
 impl SqliteStore {
     /// Opens the database at `path`, making it and bringing its schema up to date as needed.
     ///
+    /// Holds `path` with the extension `lock` locked until [`Upkeep::close`](super::Upkeep::close):
+    /// there is no bus to a second process.
+    ///
     /// # Errors
     ///
     /// [`OpenError`] says what is wrong and what to do.
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
+    pub async fn open(path: &Path, options: &SqliteOptions) -> Result<Self, OpenError> {
         let lock = lock(path)?;
         let database = |source| OpenError::Database { path: path.to_owned(), source };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10))
-            .statement_cache_capacity(256)
-            .pragma("cache_size", "-16384")
-            .disable_statement_logging();
-        let mut writer = options.connect().await.map_err(database)?;
-        sqlx::migrate!("../migrations/sqlite").run(&mut writer).await?;
-        check_durability(&mut writer).await.map_err(database)?.map_err(OpenError::NotDurable)?;
+        let connect = connect_options(path, options);
+        let mut connection = connect.connect().await.map_err(database)?;
+        if !options.allow_unsafe_durability {
+            check_durability(&mut connection, path).await?;
+        }
+        sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options.read_only(true))
+            .max_connections(options.readers)
+            .acquire_timeout(WAIT_MAX)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(connect.clone().read_only(true))
             .await
             .map_err(database)?;
-        let store = Self { readers, writer: Writer::start(writer), _lock: lock };
+        let store = Self { readers, writer: Writer::start(connection, connect, lock) };
         store.prepare().await?;
         Ok(store)
     }
@@ -118,27 +168,72 @@ impl SqliteStore {
     }
 }
 
-/// Reading connections; each has a thread of its own.
-const READERS_MAX: u32 = 4;
+/// How long a connection waits for another.
+const WAIT_MAX: Duration = Duration::from_secs(10);
+/// SQLite's default, in bytes.
+const PAGE_BYTES: u64 = 4096;
+/// Pages in the log before they move into the database, within a commit: 32 MiB.
+const CHECKPOINT_PAGES: &str = "8192";
 
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let path = path.with_extension("lock");
-    let io = |source| OpenError::Io { path: path.clone(), source };
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.with_extension("db") }),
-        Err(TryLockError::Error(source)) => Err(io(source)),
+fn connect_options(path: &Path, options: &SqliteOptions) -> SqliteConnectOptions {
+    let synchronous = match options.synchronous {
+        Synchronous::Full => SqliteSynchronous::Full,
+        Synchronous::Off => SqliteSynchronous::Off,
+    };
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .busy_timeout(WAIT_MAX)
+        .statement_cache_capacity(256)
+        .pragma("cache_size", "-32768")
+        .pragma("temp_store", "memory")
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .disable_statement_logging();
+    match options.size_bytes_max {
+        Some(bytes) => connect.pragma("max_page_count", (bytes / PAGE_BYTES).to_string()),
+        None => connect,
     }
 }
 
-/// Reads the setting back: a build of SQLite may ignore what it is told.
-async fn check_durability(
-    connection: &mut sqlx::SqliteConnection,
-) -> Result<Result<(), i64>, sqlx::Error> {
-    let level: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(connection).await?;
-    Ok(if level >= 2 { Ok(()) } else { Err(level) })
+/// Takes the lock, and makes the database's file if need be: it has secrets in it, and SQLite would
+/// let others read it.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let private = |path: &Path| {
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        file.map_err(|source| OpenError::Io { path: path.to_owned(), source })
+    };
+    let lock_path = path.with_extension("lock");
+    let file = private(&lock_path)?;
+    match file.try_lock() {
+        Ok(()) => private(path).map(|_| file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(OpenError::Io { path: lock_path, source }),
+    }
+}
+
+/// Reads the settings back: a file system or a build of SQLite may not do what it is told.
+async fn check_durability(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let database = |source| OpenError::Database { path: path.to_owned(), source };
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(database)?;
+    if journal != "wal" {
+        return Err(OpenError::NotDurable {
+            setting: "journal_mode",
+            found: journal,
+            needed: "wal",
+        });
+    }
+    let level: i64 =
+        sqlx::query_scalar("PRAGMA synchronous").fetch_one(connection).await.map_err(database)?;
+    if level < 2 {
+        let found = level.to_string();
+        return Err(OpenError::NotDurable { setting: "synchronous", found, needed: "2 (FULL)" });
+    }
+    Ok(())
 }
 
 impl From<sqlx::Error> for StoreError {

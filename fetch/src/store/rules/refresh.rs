@@ -10,10 +10,13 @@ pub enum RefreshVerdict {
 }
 
 /// Judges token `presented` of a chain whose newest token is `newest`.
+///
+/// A genuine token above the newest was handed out before the store was restored from a backup: its
+/// holder did nothing wrong.
 #[must_use]
 pub const fn judge_refresh(newest: u64, presented: u64) -> RefreshVerdict {
-    if presented == newest {
-        RefreshVerdict::Rotate(newest + 1)
+    if presented >= newest {
+        RefreshVerdict::Rotate(presented + 1)
     } else if presented + 1 == newest {
         RefreshVerdict::Repeat(newest)
     } else {
@@ -31,5 +34,10 @@ mod tests {
         assert_eq!(judge_refresh(2, 1), RefreshVerdict::Repeat(2));
         assert_eq!(judge_refresh(2, 2), RefreshVerdict::Rotate(3));
         assert_eq!(judge_refresh(3, 1), RefreshVerdict::Reused);
+    }
+
+    #[test]
+    fn a_restored_store_logs_nobody_out() {
+        assert_eq!(judge_refresh(2, 7), RefreshVerdict::Rotate(8));
     }
 }

@@ -1,55 +1,127 @@
-use crate::store::Send;
+//! What becomes of a batch of sends.
 
-/// What two sends under one client-made id must agree on: BLAKE3 over the decoded fields, each led
-/// by its length.
+use std::collections::{HashMap, HashSet};
+
+use nudge_proto::{ClientMessageId, ConversationId, ConversationSeq, MediumId, UserId};
+
+use super::send_digest;
+use crate::store::{ConversationKind, Send, Sent, StoreError};
+
+/// What names a send for good.
+pub type SendKey = (ConversationId, UserId, ClientMessageId);
+
+/// The key of a send.
 #[must_use]
-pub fn send_digest(send: &Send) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    let mut field = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_be_bytes());
-        hasher.update(bytes);
-    };
-    field(send.content_type.as_bytes());
-    field(&send.body);
-    field(&send.ttl_s.map_or_else(Vec::new, |ttl_s| ttl_s.to_be_bytes().to_vec()));
-    for medium in &send.media {
-        field(medium.as_bytes());
-    }
-    hasher.finalize().into()
+pub const fn send_key(send: &Send) -> SendKey {
+    (send.conversation_id, send.sender.0, send.client_id)
 }
 
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use nudge_proto::{ClientMessageId, ConversationId, DeviceId, MessageId, UserId};
+/// Everything that the verdicts depend on, as it stands before the batch.
+#[derive(Clone, Debug, Default)]
+pub struct SendFacts {
+    /// The receipts that are there, with `created: false`.
+    pub receipts: HashMap<SendKey, ([u8; 32], Sent)>,
+    /// The conversations that are there.
+    pub conversations: HashMap<ConversationId, ConversationFacts>,
+    /// (who blocks, who is blocked), as far as they share one of the direct conversations.
+    pub blocks: HashSet<(UserId, UserId)>,
+    /// The media that the senders may read.
+    pub readable: HashSet<(UserId, MediumId)>,
+}
 
-    use super::*;
-    use crate::store::UnixMs;
+/// A conversation that is sent to.
+#[derive(Clone, Debug)]
+pub struct ConversationFacts {
+    /// Direct or group.
+    pub kind: ConversationKind,
+    /// The newest number.
+    pub head: ConversationSeq,
+    /// The present members.
+    pub members: Vec<UserId>,
+}
 
-    #[test]
-    fn the_digest_tells_content_and_nothing_else() {
-        let send = Send {
-            sender: (UserId::random(), DeviceId::random()),
-            conversation_id: ConversationId::random(),
-            client_id: ClientMessageId::random(),
-            message_id: MessageId::random(),
-            content_type: "text/plain".to_owned(),
-            body: Bytes::from("hello"),
-            media: Vec::new(),
-            ttl_s: None,
-            media_expire_at: UnixMs(9),
-            now: UnixMs(1),
-        };
-        let retry = Send { message_id: MessageId::random(), now: UnixMs(2), ..send.clone() };
-        assert_eq!(send_digest(&send), send_digest(&retry));
-        // The same bytes, cut at another place.
-        let moved = Send {
-            content_type: "text/plainh".to_owned(),
-            body: Bytes::from("ello"),
-            ..send.clone()
-        };
-        assert_ne!(send_digest(&send), send_digest(&moved));
-        let expiring = Send { ttl_s: Some(0), ..send.clone() };
-        assert_ne!(send_digest(&send), send_digest(&expiring));
+/// What becomes of one send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendVerdict {
+    /// It was committed before: answer so again.
+    Repeat(Sent),
+    /// It is the same as an earlier one of this batch, by its place.
+    RepeatOf(usize),
+    /// It is to be written.
+    Commit {
+        /// Its number in the conversation.
+        seq: ConversationSeq,
+        /// Of what the client-made id stands for from now on.
+        digest: [u8; 32],
+        /// Only its sender ever sees it: the other side blocks him.
+        refused: bool,
+    },
+}
+
+/// Judges the sends of a batch in their order.
+#[must_use]
+pub fn judge_sends(mut facts: SendFacts, sends: &[&Send]) -> Vec<Result<SendVerdict, StoreError>> {
+    let mut accepted = HashMap::new();
+    let mut judge = |(place, send): (usize, &&Send)| {
+        let digest = send_digest(send);
+        if let Some(verdict) = repetition(&facts, &accepted, send, &digest) {
+            return verdict;
+        }
+        let verdict = facts.admit(send, digest)?;
+        accepted.insert(send_key(send), (digest, place));
+        Ok(verdict)
+    };
+    sends.iter().enumerate().map(&mut judge).collect()
+}
+
+/// Looked up before everything else (P2).
+fn repetition(
+    facts: &SendFacts,
+    accepted: &HashMap<SendKey, ([u8; 32], usize)>,
+    send: &Send,
+    digest: &[u8; 32],
+) -> Option<Result<SendVerdict, StoreError>> {
+    let key = send_key(send);
+    let stored = facts.receipts.get(&key).map(|(first, sent)| (first, SendVerdict::Repeat(*sent)));
+    let (first, verdict) = stored.or_else(|| {
+        accepted.get(&key).map(|(first, place)| (first, SendVerdict::RepeatOf(*place)))
+    })?;
+    let conflict = || StoreError::IdempotencyConflict(send.client_id.uuid());
+    Some(if first == digest { Ok(verdict) } else { Err(conflict()) })
+}
+
+impl SendFacts {
+    /// Gives the send the conversation's next number, if it may be sent.
+    fn admit(&mut self, send: &Send, digest: [u8; 32]) -> Result<SendVerdict, StoreError> {
+        let sender = send.sender.0;
+        let conversation = self
+            .conversations
+            .get_mut(&send.conversation_id)
+            .filter(|conversation| conversation.members.contains(&sender))
+            .ok_or(StoreError::NotFound("conversation"))?;
+        if send.media.iter().any(|medium| !self.readable.contains(&(sender, *medium))) {
+            return Err(StoreError::NotFound("medium"));
+        }
+        let blocked = |member: &UserId| self.blocks.contains(&(*member, sender));
+        let refused = conversation.kind == ConversationKind::Direct
+            && conversation.members.iter().any(blocked);
+        conversation.head = conversation.head.next();
+        Ok(SendVerdict::Commit { seq: conversation.head, digest, refused })
     }
+}
+
+/// How many of the batch's first sends write at most `rows_max` inbox entries together, and at least
+/// one. `size` is a conversation's number of members.
+#[must_use]
+pub fn sends_within(
+    sends: &[&Send],
+    size: impl Fn(ConversationId) -> usize,
+    rows_max: usize,
+) -> usize {
+    let mut rows = 0;
+    let fits = |send: &&&Send| {
+        rows += size(send.conversation_id);
+        rows <= rows_max
+    };
+    sends.iter().take_while(fits).count().max(1)
 }

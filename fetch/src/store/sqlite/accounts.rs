@@ -4,6 +4,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     SqliteStore,
+    changes::Deed,
     members::leave,
     rows::{id, int, optional_id},
 };
@@ -81,12 +82,18 @@ impl Accounts for SqliteStore {
         self.writer
             .write(move |db| {
                 Box::pin(async move {
-                    sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?")
-                        .bind(hash)
-                        .bind(user_id.uuid())
-                        .execute(db)
-                        .await?;
-                    Ok(())
+                    let set = sqlx::query(
+                        "UPDATE users SET password_hash = ? WHERE id = ? AND deleted_at IS NULL",
+                    )
+                    .bind(hash)
+                    .bind(user_id.uuid())
+                    .execute(db)
+                    .await?;
+                    if set.rows_affected() == 0 {
+                        Err(StoreError::NotFound("user"))
+                    } else {
+                        Ok(())
+                    }
                 })
             })
             .await
@@ -195,8 +202,14 @@ async fn set_block(
             .await?;
         return Ok(());
     }
+    if other == user_id {
+        return Err(StoreError::Invalid("nobody blocks himself".to_owned()));
+    }
     if !is_live(db, other).await? {
         return Err(StoreError::NotFound("user"));
+    }
+    if blocks(db, user_id, other).await? {
+        return Ok(());
     }
     let count: i64 = sqlx::query_scalar("SELECT count(*) FROM blocks WHERE user_id = ?")
         .bind(user_id.uuid())
@@ -205,7 +218,7 @@ async fn set_block(
     if count.cast_unsigned() as usize >= BLOCKS_PER_USER_MAX {
         return Err(StoreError::LimitReached { what: "blocked users", limit: BLOCKS_PER_USER_MAX });
     }
-    sqlx::query("INSERT INTO blocks (user_id, blocked_id) VALUES (?, ?) ON CONFLICT DO NOTHING")
+    sqlx::query("INSERT INTO blocks (user_id, blocked_id) VALUES (?, ?)")
         .bind(user_id.uuid())
         .bind(other.uuid())
         .execute(db)
@@ -250,17 +263,36 @@ async fn continue_deletion(
         .fetch_optional(&mut *db)
         .await?;
     if let Some(row) = conversation {
-        let moved = leave(db, id(&row, "conversation_id")?, user_id, now).await?;
-        return Ok(Outcome { value: true, moved });
+        let conversation_id = id(&row, "conversation_id")?;
+        let deed = Deed { conversation_id, actor: user_id, device: None, now };
+        return Ok(Outcome { value: true, moved: leave(db, deed).await? });
+    }
+    empty(db, user_id).await?;
+    Ok(Outcome::quiet(true))
+}
+
+/// Removes a part of the inbox, and with its last part what else there is of the user.
+async fn empty(db: &mut SqliteConnection, user_id: UserId) -> Result<(), StoreError> {
+    let removed = sqlx::query(
+        "DELETE FROM inbox_entries WHERE user_id = ?1 AND seq IN \
+         (SELECT seq FROM inbox_entries WHERE user_id = ?1 ORDER BY seq LIMIT ?2)",
+    )
+    .bind(user_id.uuid())
+    .bind(REMOVED_AT_ONCE)
+    .execute(&mut *db)
+    .await?;
+    if removed.rows_affected() >= REMOVED_AT_ONCE.cast_unsigned() {
+        return Ok(());
     }
     for statement in [
-        "DELETE FROM inbox_entries WHERE user_id = ?",
         "DELETE FROM inboxes WHERE user_id = ?",
         "DELETE FROM blocks WHERE user_id = ?",
-        "DELETE FROM blocks WHERE blocked_id = ?",
         "UPDATE users SET deleting = 0 WHERE id = ?",
     ] {
         sqlx::query(statement).bind(user_id.uuid()).execute(&mut *db).await?;
     }
-    Ok(Outcome::quiet(true))
+    Ok(())
 }
+
+/// Inbox entries of one step of a deletion.
+const REMOVED_AT_ONCE: i64 = 2000;

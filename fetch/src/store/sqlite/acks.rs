@@ -1,101 +1,104 @@
 //! Acks: devices' marks, and the delivered marks that follow from them.
 
-use nudge_proto::{ConversationId, Epoch};
-use sqlx::SqliteConnection;
+use std::collections::HashMap;
+
+use nudge_proto::{ConversationId, DeviceId, InboxSeq, UserId};
+use sqlx::{Row, SqliteConnection};
 
 use super::{
     receipts::mark_due,
-    rows::{epoch, id, inbox_head, int, number, optional_number},
+    rows::{epoch, id, json, number},
 };
-use crate::store::{Ack, StoreError, UnixMs};
+use crate::store::{
+    Ack, StoreError, UnixMs,
+    rules::{DeviceMark, judge_ack},
+};
 
+type DeviceKey = (UserId, DeviceId);
+
+/// Takes acks in, as one set; a verdict for each.
 pub(super) async fn apply(
     db: &mut SqliteConnection,
-    acks: Vec<Ack>,
+    acks: &[Ack],
     now: UnixMs,
 ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
     let epoch = epoch(db).await?;
-    let mut verdicts = Vec::with_capacity(acks.len());
-    for ack in acks {
-        match apply_one(db, ack, epoch, now).await {
-            // The store itself failed: no verdict of this batch means anything.
-            Err(
-                error @ (StoreError::Unavailable(_) | StoreError::Full | StoreError::Damaged(_)),
-            ) => {
-                return Err(error);
-            }
-            verdict => verdicts.push(verdict),
+    let mut devices = device_marks(db, acks).await?;
+    let mut moved: HashMap<DeviceKey, (InboxSeq, InboxSeq)> = HashMap::new();
+    let mut judge = |ack: &Ack| {
+        let key = (ack.user_id, ack.device_id);
+        let device = devices.get_mut(&key);
+        if judge_ack(ack, epoch, device.as_deref())?
+            && let Some(device) = device
+        {
+            moved.entry(key).or_insert((device.acked, ack.cursor.seq)).1 = ack.cursor.seq;
+            device.acked = ack.cursor.seq;
         }
+        Ok(())
+    };
+    let verdicts = acks.iter().map(&mut judge).collect();
+    let moved: Vec<_> =
+        moved.into_iter().map(|((user, device), (from, to))| (user, device, from, to)).collect();
+    if !moved.is_empty() {
+        move_marks(db, &json(&moved)?, now).await?;
     }
     Ok(verdicts)
 }
 
-async fn apply_one(
+async fn device_marks(
     db: &mut SqliteConnection,
-    ack: Ack,
-    epoch: Epoch,
-    now: UnixMs,
-) -> Result<(), StoreError> {
-    if ack.cursor.epoch != epoch {
-        return Err(StoreError::EpochMismatch { given: ack.cursor.epoch.0, current: epoch.0 });
+    acks: &[Ack],
+) -> Result<HashMap<DeviceKey, DeviceMark>, StoreError> {
+    let keys: Vec<_> = acks.iter().map(|ack| (ack.user_id, ack.device_id)).collect();
+    let rows = sqlx::query(
+        "SELECT d.user_id, d.id, d.acked_seq, d.revoked_at IS NOT NULL AS revoked, i.head \
+         FROM json_each(?) CROSS JOIN devices d \
+             ON d.user_id = unhex(value->>0, '-') AND d.id = unhex(value->>1, '-') \
+         CROSS JOIN inboxes i ON i.user_id = d.user_id",
+    )
+    .bind(json(&keys)?)
+    .fetch_all(db)
+    .await?;
+    let mut marks = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let mark = DeviceMark {
+            acked: InboxSeq(number(row, "acked_seq")?),
+            head: InboxSeq(number(row, "head")?),
+            revoked: row.try_get("revoked")?,
+        };
+        marks.insert((id(row, "user_id")?, id(row, "id")?), mark);
     }
-    let head = inbox_head(db, ack.user_id.uuid()).await?;
-    if ack.cursor.seq > head {
-        return Err(StoreError::CursorAhead { given: ack.cursor.seq.0, head: head.0 });
-    }
-    let row = sqlx::query("SELECT acked_seq, revoked_at FROM devices WHERE user_id = ? AND id = ?")
-        .bind(ack.user_id.uuid())
-        .bind(ack.device_id.uuid())
-        .fetch_optional(&mut *db)
-        .await?
-        .ok_or(StoreError::DeviceRevoked)?;
-    if optional_number(&row, "revoked_at")?.is_some() {
-        return Err(StoreError::DeviceRevoked);
-    }
-    let before = number(&row, "acked_seq")?;
-    if ack.cursor.seq.0 <= before {
-        return Ok(());
-    }
-    sqlx::query("UPDATE devices SET acked_seq = ? WHERE user_id = ? AND id = ?")
-        .bind(int(ack.cursor.seq.0))
-        .bind(ack.user_id.uuid())
-        .bind(ack.device_id.uuid())
-        .execute(&mut *db)
-        .await?;
-    move_delivered(db, ack, before, now).await
+    Ok(marks)
 }
 
-/// Moves the delivered mark of every conversation that has an entry in what was just acknowledged.
-async fn move_delivered(
-    db: &mut SqliteConnection,
-    ack: Ack,
-    before: u64,
-    now: UnixMs,
-) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT conversation_id, max(conversation_seq) AS seq FROM inbox_entries \
-         WHERE user_id = ? AND seq > ? AND seq <= ? AND conversation_seq IS NOT NULL \
-         GROUP BY conversation_id ORDER BY conversation_id",
+/// Moves the devices' marks, and the delivered mark of every conversation that has an entry in what
+/// was just acknowledged. `moved` is rows of user, device, from and to.
+async fn move_marks(db: &mut SqliteConnection, moved: &str, now: UnixMs) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE devices SET acked_seq = value->>3 FROM json_each(?) \
+         WHERE user_id = unhex(value->>0, '-') AND devices.id = unhex(value->>1, '-')",
     )
-    .bind(ack.user_id.uuid())
-    .bind(int(before))
-    .bind(int(ack.cursor.seq.0))
+    .bind(moved)
+    .execute(&mut *db)
+    .await?;
+    let rows = sqlx::query(
+        "UPDATE members SET delivered_seq = acked.seq FROM \
+         (SELECT e.user_id, e.conversation_id, max(e.conversation_seq) AS seq \
+          FROM json_each(?) CROSS JOIN inbox_entries e ON e.user_id = unhex(value->>0, '-') \
+              AND e.seq > value->>2 AND e.seq <= value->>3 \
+          WHERE e.conversation_seq IS NOT NULL GROUP BY e.user_id, e.conversation_id) AS acked \
+         WHERE members.conversation_id = acked.conversation_id \
+             AND members.user_id = acked.user_id AND delivered_seq < acked.seq \
+         RETURNING conversation_id",
+    )
+    .bind(moved)
     .fetch_all(&mut *db)
     .await?;
-    for row in rows {
-        let conversation_id: ConversationId = id(&row, "conversation_id")?;
-        let moved = sqlx::query(
-            "UPDATE members SET delivered_seq = ?1 \
-             WHERE conversation_id = ?2 AND user_id = ?3 AND delivered_seq < ?1",
-        )
-        .bind(int(number(&row, "seq")?))
-        .bind(conversation_id.uuid())
-        .bind(ack.user_id.uuid())
-        .execute(&mut *db)
-        .await?;
-        if moved.rows_affected() > 0 {
-            mark_due(db, conversation_id, now).await?;
-        }
-    }
-    Ok(())
+    let mut conversations = rows
+        .iter()
+        .map(|row| id(row, "conversation_id"))
+        .collect::<Result<Vec<ConversationId>, _>>()?;
+    conversations.sort_unstable();
+    conversations.dedup();
+    mark_due(db, &conversations, now).await
 }

@@ -1,10 +1,11 @@
 use async_trait::async_trait;
 use nudge_proto::{Cursor, DeviceId, InboxSeq, UserId, limits::DEVICES_PER_USER_MAX};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     SqliteStore,
-    rows::{epoch, id, inbox_head, int, number, optional_id, optional_number, time},
+    accounts::is_live,
+    rows::{epoch, id, inbox_head, int, json, number, optional_id, optional_number, time},
 };
 use crate::store::{
     Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed, StoreError, UnixMs,
@@ -28,7 +29,7 @@ impl Devices for SqliteStore {
         .bind(user_id.uuid())
         .fetch_all(&self.readers)
         .await?;
-        let device = |row: &sqlx::sqlite::SqliteRow| {
+        let device = |row: &SqliteRow| {
             Ok(Device {
                 id: id(row, "id")?,
                 name: row.try_get("name")?,
@@ -60,29 +61,34 @@ impl Devices for SqliteStore {
         &self,
         devices: &[(UserId, DeviceId)],
     ) -> Result<Vec<DeviceState>, StoreError> {
-        let mut db = self.read().await?;
-        let epoch = epoch(&mut db).await?;
-        let mut states = Vec::with_capacity(devices.len());
-        for (user_id, device_id) in devices {
-            let row = sqlx::query(
-                "SELECT d.revoked_at, i.head, i.newest_message FROM devices d \
-                 LEFT JOIN inboxes i ON i.user_id = d.user_id WHERE d.user_id = ? AND d.id = ?",
-            )
-            .bind(user_id.uuid())
-            .bind(device_id.uuid())
-            .fetch_optional(&mut *db)
-            .await?;
-            let mut state =
-                DeviceState { revoked: true, epoch, head: InboxSeq::ZERO, newest_message: None };
-            if let Some(row) = row {
-                state.revoked = optional_number(&row, "revoked_at")?.is_some();
-                state.head = InboxSeq(optional_number(&row, "head")?.unwrap_or(0));
-                state.newest_message = optional_id(&row, "newest_message")?;
-            }
-            states.push(state);
-        }
-        Ok(states)
+        states(&mut *self.read().await?, devices).await
     }
+}
+
+async fn states(
+    db: &mut SqliteConnection,
+    devices: &[(UserId, DeviceId)],
+) -> Result<Vec<DeviceState>, StoreError> {
+    let epoch = epoch(db).await?;
+    let rows = sqlx::query(
+        "SELECT d.id IS NULL OR d.revoked_at IS NOT NULL AS revoked, i.head, i.newest_message \
+         FROM json_each(?) asked \
+         LEFT JOIN devices d ON d.user_id = unhex(asked.value->>0, '-') \
+             AND d.id = unhex(asked.value->>1, '-') \
+         LEFT JOIN inboxes i ON i.user_id = d.user_id ORDER BY asked.key",
+    )
+    .bind(json(&devices)?)
+    .fetch_all(db)
+    .await?;
+    let state = |row: &SqliteRow| {
+        Ok(DeviceState {
+            revoked: row.try_get("revoked")?,
+            epoch,
+            head: InboxSeq(optional_number(row, "head")?.unwrap_or(0)),
+            newest_message: optional_id(row, "newest_message")?,
+        })
+    };
+    rows.iter().map(state).collect()
 }
 
 async fn open_device(
@@ -96,6 +102,9 @@ async fn open_device(
             .bind(open.device_id.uuid())
             .fetch_optional(&mut *db)
             .await?;
+    if !is_live(db, open.user_id).await? {
+        return Err(StoreError::NotFound("user"));
+    }
     if let Some(row) = existing {
         if optional_number(&row, "revoked_at")?.is_some() {
             return Err(StoreError::DeviceRevoked);

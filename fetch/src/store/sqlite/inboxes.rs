@@ -1,18 +1,17 @@
 use async_trait::async_trait;
-use nudge_proto::{
-    ConversationId, ConversationSeq, Cursor, InboxSeq, UserId, limits::INBOX_PAGE_ENTRIES_MAX,
-    pb::content as pb,
-};
-use prost::Message as _;
+use futures::TryStreamExt;
+use nudge_proto::{Cursor, Epoch, InboxSeq, UserId, limits::INBOX_PAGE_ENTRIES_MAX};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore, acks, receipts,
-    rows::{MESSAGE_COLUMNS, epoch, history_item, id, int, load_media, number},
+    SqliteStore,
+    messages::{MESSAGE_COLUMNS, read_items, weight},
+    receipts::{self, decode_receipt},
+    rows::{id, int, number, optional_number},
 };
 use crate::store::{
-    Ack, HistoryItem, InboxEntry, InboxItem, InboxPage, Inboxes, Moved, PageLimits, Receipt,
-    StoreError, UnixMs,
+    Ack, HistoryItem, InboxEntry, InboxItem, InboxPage, Inboxes, Moved, PageLimits, StoreError,
+    UnixMs,
 };
 
 #[async_trait]
@@ -32,7 +31,7 @@ impl Inboxes for SqliteStore {
         acks: Vec<Ack>,
         now: UnixMs,
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        self.writer.write(move |db| Box::pin(acks::apply(db, acks, now))).await
+        self.writer.ack(acks, now).await
     }
 
     async fn settle_receipts(
@@ -50,120 +49,96 @@ async fn page(
     limits: PageLimits,
     now: UnixMs,
 ) -> Result<InboxPage, StoreError> {
-    let epoch = epoch(db).await?;
-    if after.epoch != epoch {
-        return Err(StoreError::EpochMismatch { given: after.epoch.0, current: epoch.0 });
-    }
-    let inbox = sqlx::query("SELECT head, first_kept FROM inboxes WHERE user_id = ?")
-        .bind(user_id.uuid())
-        .fetch_optional(&mut *db)
-        .await?
-        .ok_or(StoreError::NotFound("inbox"))?;
-    let head = InboxSeq(number(&inbox, "head")?);
-    if after.seq > head {
-        return Err(StoreError::CursorAhead { given: after.seq.0, head: head.0 });
-    }
+    let mut page = empty_page(db, user_id, after).await?;
     let limit = limits.entries.clamp(1, INBOX_PAGE_ENTRIES_MAX);
-    let rows = entry_rows(db, user_id, after.seq, limit).await?;
-    let mut page = InboxPage {
-        epoch,
-        after: after.seq,
-        through: if rows.len() < limit { head } else { after.seq },
-        head,
-        first_kept: InboxSeq(number(&inbox, "first_kept")?),
-        entries: Vec::with_capacity(rows.len()),
-    };
-    let mut bytes = 0;
-    for row in &rows {
-        let seq = InboxSeq(number(row, "entry_seq")?);
-        let item = item(db, row, now).await?;
-        bytes += item.as_ref().map_or(0, content_bytes);
-        if bytes > limits.bytes && !page.entries.is_empty() {
+    let sql = format!(
+        "SELECT e.seq AS entry_seq, e.receipt, e.conversation_id AS entry_conversation, \
+             {MESSAGE_COLUMNS} FROM inbox_entries e LEFT JOIN messages m \
+             ON m.conversation_id = e.conversation_id AND m.seq = e.conversation_seq \
+             AND (m.expires_at IS NULL OR m.expires_at > ?3) \
+         WHERE e.user_id = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?4"
+    );
+    let mut entries = sqlx::query(AssertSqlSafe(sql))
+        .bind(user_id.uuid())
+        .bind(int(after.seq.0))
+        .bind(int(now.0))
+        .bind(limit as i64)
+        .fetch(&mut *db);
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    // Until something bounds the page, nothing lies between its last entry and the head.
+    page.through = page.head;
+    while let Some(row) = entries.try_next().await? {
+        let seq = InboxSeq(number(&row, "entry_seq")?);
+        bytes += weight(&row)?;
+        if bytes > limits.bytes && !rows.is_empty() {
             page.through = InboxSeq(seq.0 - 1);
             break;
         }
-        page.through = page.through.max(seq);
-        page.entries.extend(item.map(|item| InboxEntry { seq, item }));
+        rows.push(row);
+        if rows.len() == limit {
+            page.through = seq;
+        }
     }
+    drop(entries);
+    page.entries = read_entries(db, rows).await?;
     Ok(page)
 }
 
-async fn entry_rows(
+/// The page's frame, from the same snapshot as its entries.
+async fn empty_page(
     db: &mut SqliteConnection,
     user_id: UserId,
-    after: InboxSeq,
-    limit: usize,
-) -> Result<Vec<SqliteRow>, StoreError> {
-    let sql = format!(
-        "SELECT e.seq AS entry_seq, e.receipt, e.conversation_id AS entry_conversation, \
-         {MESSAGE_COLUMNS} FROM inbox_entries e LEFT JOIN messages m \
-         ON m.conversation_id = e.conversation_id AND m.seq = e.conversation_seq \
-         WHERE e.user_id = ? AND e.seq > ? ORDER BY e.seq LIMIT ?"
-    );
-    let rows = sqlx::query(AssertSqlSafe(sql))
-        .bind(user_id.uuid())
-        .bind(int(after.0))
-        .bind(limit as i64)
-        .fetch_all(db)
-        .await?;
-    Ok(rows)
+    after: Cursor,
+) -> Result<InboxPage, StoreError> {
+    let row = sqlx::query(
+        "SELECT store.epoch, i.head, i.first_kept FROM store LEFT JOIN inboxes i ON i.user_id = ?",
+    )
+    .bind(user_id.uuid())
+    .fetch_one(db)
+    .await?;
+    let epoch = Epoch(number(&row, "epoch")?);
+    if after.epoch != epoch {
+        return Err(StoreError::EpochMismatch { given: after.epoch.0, current: epoch.0 });
+    }
+    let head = InboxSeq(optional_number(&row, "head")?.ok_or(StoreError::NotFound("inbox"))?);
+    if after.seq > head {
+        return Err(StoreError::CursorAhead { given: after.seq.0, head: head.0 });
+    }
+    Ok(InboxPage {
+        epoch,
+        after: after.seq,
+        through: after.seq,
+        head,
+        first_kept: InboxSeq(number(&row, "first_kept")?),
+        entries: Vec::new(),
+    })
 }
 
-/// What an entry is; `None` when its message is expired or gone.
-async fn item(
+/// What the rows show; an entry whose message is expired or gone shows nothing.
+async fn read_entries(
     db: &mut SqliteConnection,
-    row: &SqliteRow,
-    now: UnixMs,
-) -> Result<Option<InboxItem>, StoreError> {
-    let receipt: Option<Vec<u8>> = row.try_get("receipt")?;
-    if let Some(receipt) = receipt {
-        let conversation_id = id(row, "entry_conversation")?;
-        return Ok(Some(InboxItem::Receipt(decode_receipt(conversation_id, &receipt)?)));
-    }
-    if row.try_get::<Option<i64>, _>("seq")?.is_none() {
-        return Ok(None);
-    }
-    match history_item(row)? {
-        HistoryItem::Change(change) => Ok(Some(InboxItem::Change(change))),
-        HistoryItem::Message(message) if message.expires_at.is_some_and(|at| at <= now) => Ok(None),
-        HistoryItem::Message(mut message) => {
-            load_media(db, &mut message).await?;
-            Ok(Some(InboxItem::Message(Box::new(message))))
+    rows: Vec<SqliteRow>,
+) -> Result<Vec<InboxEntry>, StoreError> {
+    let mut entries = Vec::with_capacity(rows.len());
+    let mut numbered = Vec::with_capacity(rows.len());
+    for row in rows {
+        let receipt: Option<&[u8]> = row.try_get("receipt")?;
+        if let Some(receipt) = receipt {
+            let item =
+                InboxItem::Receipt(decode_receipt(id(&row, "entry_conversation")?, receipt)?);
+            entries.push(InboxEntry { seq: InboxSeq(number(&row, "entry_seq")?), item });
+        } else if optional_number(&row, "seq")?.is_some() {
+            numbered.push(row);
         }
     }
-}
-
-fn content_bytes(item: &InboxItem) -> usize {
-    match item {
-        InboxItem::Message(message) => message.body.len() + message.content_type.len(),
-        InboxItem::Change(_) | InboxItem::Receipt(_) => 0,
+    let items = read_items(db, &numbered).await?;
+    for (row, item) in numbered.iter().zip(items) {
+        let item = match item {
+            HistoryItem::Message(message) => InboxItem::Message(Box::new(message)),
+            HistoryItem::Change(change) => InboxItem::Change(change),
+        };
+        entries.push(InboxEntry { seq: InboxSeq(number(row, "entry_seq")?), item });
     }
-}
-
-/// A receipt as it is stored; its conversation stands in the row.
-pub(super) fn encode_receipt(receipt: &Receipt) -> Vec<u8> {
-    pb::Receipt {
-        conversation_id: String::new(),
-        delivered_seq: receipt.delivered.0,
-        read_seq: receipt.read.0,
-        own_read_seq: receipt.own_read.0,
-        newest_own_seq: receipt.newest_own.0,
-        delivered_count: receipt.delivered_count,
-        read_count: receipt.read_count,
-    }
-    .encode_to_vec()
-}
-
-fn decode_receipt(conversation_id: ConversationId, bytes: &[u8]) -> Result<Receipt, StoreError> {
-    let receipt = pb::Receipt::decode(bytes)
-        .map_err(|error| StoreError::Damaged(format!("a receipt: {error}")))?;
-    Ok(Receipt {
-        conversation_id,
-        delivered: ConversationSeq(receipt.delivered_seq),
-        read: ConversationSeq(receipt.read_seq),
-        own_read: ConversationSeq(receipt.own_read_seq),
-        newest_own: ConversationSeq(receipt.newest_own_seq),
-        delivered_count: receipt.delivered_count,
-        read_count: receipt.read_count,
-    })
+    entries.sort_unstable_by_key(|entry| entry.seq);
+    Ok(entries)
 }

@@ -4,6 +4,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     SqliteStore,
+    grants::readable,
     rows::{digest, id, int, medium, number, time},
 };
 use crate::store::{
@@ -57,8 +58,13 @@ impl Media for SqliteStore {
         self.writer.write(move |db| Box::pin(remove(db, owner_id, id))).await
     }
 
-    async fn medium(&self, user_id: UserId, id: MediumId) -> Result<Medium, StoreError> {
-        readable_medium(&mut *self.read().await?, user_id, id).await
+    async fn medium(
+        &self,
+        user_id: UserId,
+        id: MediumId,
+        now: UnixMs,
+    ) -> Result<Medium, StoreError> {
+        readable_medium(&mut *self.read().await?, user_id, id, now).await
     }
 
     async fn media_states(&self, ids: &[MediumId]) -> Result<Vec<MediumState>, StoreError> {
@@ -85,22 +91,13 @@ pub(super) async fn readable_medium(
     db: &mut SqliteConnection,
     user_id: UserId,
     id: MediumId,
+    now: UnixMs,
 ) -> Result<Medium, StoreError> {
-    let row = sqlx::query(
-        "SELECT * FROM media WHERE id = ?2 AND sha256 IS NOT NULL AND (owner_id = ?1 OR EXISTS \
-         (SELECT 1 FROM grants g \
-          JOIN memberships i ON i.conversation_id = g.conversation_id AND i.user_id = ?1 \
-              AND i.joined_seq <= g.conversation_seq \
-              AND (i.left_seq IS NULL OR g.conversation_seq < i.left_seq) \
-          JOIN messages m ON m.conversation_id = g.conversation_id AND m.seq = g.conversation_seq \
-              AND (m.refused = 0 OR m.sender_id = ?1) \
-          WHERE g.medium_id = ?2))",
-    )
-    .bind(user_id.uuid())
-    .bind(id.uuid())
-    .fetch_optional(db)
-    .await?;
-    row.as_ref().map(medium).transpose()?.flatten().ok_or(StoreError::NotFound("medium"))
+    if !readable(db, &[(user_id, id)], now).await?.contains(&(user_id, id)) {
+        return Err(StoreError::NotFound("medium"));
+    }
+    let row = sqlx::query("SELECT * FROM media WHERE id = ?").bind(id.uuid()).fetch_one(db).await?;
+    medium(&row)?.ok_or(StoreError::NotFound("medium"))
 }
 
 async fn create(db: &mut SqliteConnection, new: &NewUpload) -> Result<(Upload, bool), StoreError> {

@@ -1,29 +1,33 @@
 //! Receipt entries: merged, superseding, at most once a second per conversation.
 
-use nudge_proto::{ConversationId, ConversationSeq};
+use nudge_proto::{ConversationId, ConversationSeq, UserId, pb::content as pb};
+use prost::Message as _;
 use sqlx::{Row, SqliteConnection};
 
 use super::{
-    fan_out::put_receipt,
-    inboxes::encode_receipt,
-    rows::{id, int, number, optional_number},
+    fan_out::{Content, Entry, fan_out},
+    rows::{id, int, json, kind, number, optional_number},
 };
 use crate::store::{
-    ConversationKind, Moved, StoreError, UnixMs,
+    Moved, Receipt, StoreError, UnixMs,
     rules::{MarkedMember, receipt_for},
 };
 
-/// Notes that a conversation's marks moved.
+/// Notes that the conversations' marks moved.
 pub(super) async fn mark_due(
     db: &mut SqliteConnection,
-    conversation_id: ConversationId,
+    conversations: &[ConversationId],
     now: UnixMs,
 ) -> Result<(), StoreError> {
+    if conversations.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
-        "INSERT INTO receipts_due (conversation_id, due_at) VALUES (?1, ?2) \
+        "INSERT INTO receipts_due (conversation_id, due_at) \
+         SELECT unhex(value, '-'), ?2 FROM json_each(?1) WHERE true \
          ON CONFLICT DO UPDATE SET due_at = max(?2, settled_at + ?3) WHERE due_at IS NULL",
     )
-    .bind(conversation_id.uuid())
+    .bind(json(&conversations)?)
     .bind(int(now.0))
     .bind(RECEIPT_INTERVAL_MS)
     .execute(db)
@@ -37,71 +41,148 @@ pub(super) async fn settle(
     now: UnixMs,
 ) -> Result<(Vec<Moved>, Option<UnixMs>), StoreError> {
     let due = sqlx::query(
-        "SELECT conversation_id FROM receipts_due WHERE due_at <= ? ORDER BY due_at LIMIT ?",
+        "UPDATE receipts_due SET due_at = NULL, settled_at = ?1 WHERE conversation_id IN \
+         (SELECT conversation_id FROM receipts_due WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2) \
+         RETURNING conversation_id",
     )
     .bind(int(now.0))
     .bind(SETTLED_AT_ONCE)
     .fetch_all(&mut *db)
     .await?;
-    let mut moved = Vec::new();
-    for row in &due {
-        let conversation_id = id(row, "conversation_id")?;
-        settle_conversation(db, conversation_id, now, &mut moved).await?;
-        sqlx::query(
-            "UPDATE receipts_due SET due_at = NULL, settled_at = ? WHERE conversation_id = ?",
-        )
-        .bind(int(now.0))
-        .bind(conversation_id.uuid())
-        .execute(&mut *db)
-        .await?;
-    }
+    let due: Vec<ConversationId> =
+        due.iter().map(|row| id(row, "conversation_id")).collect::<Result<_, _>>()?;
+    let news = if due.is_empty() { Vec::new() } else { find_news(db, &due).await? };
+    let moved = if news.is_empty() { Vec::new() } else { tell(db, &news, now).await? };
     let next = sqlx::query("SELECT min(due_at) AS next FROM receipts_due WHERE due_at IS NOT NULL")
         .fetch_one(db)
         .await?;
     Ok((moved, optional_number(&next, "next")?.map(UnixMs)))
 }
 
-async fn settle_conversation(
-    db: &mut SqliteConnection,
+/// A receipt that says something new to one member.
+struct News {
     conversation_id: ConversationId,
-    now: UnixMs,
-    moved: &mut Vec<Moved>,
-) -> Result<(), StoreError> {
+    user_id: UserId,
+    receipt: Vec<u8>,
+}
+
+impl News {
+    fn entry(&self, now: UnixMs) -> Entry<'_> {
+        Entry {
+            conversation_id: self.conversation_id,
+            content: Content::Receipt(self.receipt.clone()),
+            audience: std::slice::from_ref(&self.user_id),
+            actor: None,
+            now,
+        }
+    }
+}
+
+async fn find_news(
+    db: &mut SqliteConnection,
+    due: &[ConversationId],
+) -> Result<Vec<News>, StoreError> {
     let rows = sqlx::query(
-        "SELECT m.user_id, m.delivered_seq, m.read_seq, m.sent_seq, c.kind, e.receipt \
-         FROM members m JOIN conversations c ON c.id = m.conversation_id \
-         LEFT JOIN inbox_entries e ON e.user_id = m.user_id \
-             AND e.conversation_id = m.conversation_id AND e.receipt IS NOT NULL \
-         WHERE m.conversation_id = ? ORDER BY m.user_id",
+        "SELECT m.conversation_id, m.user_id, m.delivered_seq, m.read_seq, m.sent_seq, m.receipt, \
+             c.kind FROM json_each(?) CROSS JOIN conversations c ON c.id = unhex(value, '-') \
+         CROSS JOIN members m ON m.conversation_id = c.id",
     )
-    .bind(conversation_id.uuid())
-    .fetch_all(&mut *db)
+    .bind(json(&due)?)
+    .fetch_all(db)
     .await?;
-    let mut members = Vec::with_capacity(rows.len());
+    let mut marked = Vec::with_capacity(rows.len());
     for row in &rows {
-        members.push(MarkedMember {
+        let member = MarkedMember {
             user_id: id(row, "user_id")?,
             delivered: ConversationSeq(number(row, "delivered_seq")?),
             read: ConversationSeq(number(row, "read_seq")?),
             newest_own: ConversationSeq(number(row, "sent_seq")?),
-        });
-    }
-    for (row, owner) in rows.iter().zip(&members) {
-        let kind = match row.try_get::<String, _>("kind")?.as_str() {
-            "direct" => ConversationKind::Direct,
-            _ => ConversationKind::Group,
         };
-        let receipt = encode_receipt(&receipt_for(owner, &members, conversation_id, kind));
-        let before: Option<Vec<u8>> = row.try_get("receipt")?;
-        // A receipt without any mark encodes to nothing, like no receipt at all.
-        if before.unwrap_or_default() != receipt {
-            moved.push(put_receipt(db, owner.user_id, conversation_id, &receipt, now).await?);
+        let told: Vec<u8> = row.try_get("receipt")?;
+        marked.push((id::<ConversationId>(row, "conversation_id")?, kind(row)?, member, told));
+    }
+    let mut news = Vec::new();
+    for conversation in marked.chunk_by(|one, next| one.0 == next.0) {
+        let members: Vec<_> = conversation.iter().map(|(_, _, member, _)| *member).collect();
+        for (conversation_id, kind, owner, told) in conversation {
+            let receipt = encode_receipt(&receipt_for(owner, &members, *conversation_id, *kind));
+            if receipt != *told {
+                let (conversation_id, user_id) = (*conversation_id, owner.user_id);
+                news.push(News { conversation_id, user_id, receipt });
+            }
         }
     }
-    Ok(())
+    Ok(news)
+}
+
+/// Puts each receipt into its inbox in place of the one before.
+async fn tell(
+    db: &mut SqliteConnection,
+    news: &[News],
+    now: UnixMs,
+) -> Result<Vec<Moved>, StoreError> {
+    let rows = json(
+        &news
+            .iter()
+            .map(|news| (news.conversation_id, news.user_id, hex::encode(&news.receipt)))
+            .collect::<Vec<_>>(),
+    )?;
+    sqlx::query(
+        "DELETE FROM inbox_entries WHERE receipt IS NOT NULL AND (user_id, conversation_id) IN \
+         (SELECT unhex(value->>1, '-'), unhex(value->>0, '-') FROM json_each(?))",
+    )
+    .bind(&rows)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "UPDATE members SET receipt = unhex(value->>2) FROM json_each(?) \
+         WHERE conversation_id = unhex(value->>0, '-') AND user_id = unhex(value->>1, '-')",
+    )
+    .bind(&rows)
+    .execute(&mut *db)
+    .await?;
+    let entries: Vec<_> = news.iter().map(|news| news.entry(now)).collect();
+    Ok(fan_out(db, &entries).await?.into_iter().flatten().collect())
+}
+
+/// What a member who just joined need not be told: his own marks.
+pub(super) fn receipt_at_joining(own_read: ConversationSeq) -> Vec<u8> {
+    pb::Receipt { own_read_seq: own_read.0, ..pb::Receipt::default() }.encode_to_vec()
+}
+
+/// A receipt as it is stored; its conversation stands in the row.
+fn encode_receipt(receipt: &Receipt) -> Vec<u8> {
+    pb::Receipt {
+        conversation_id: String::new(),
+        delivered_seq: receipt.delivered.0,
+        read_seq: receipt.read.0,
+        own_read_seq: receipt.own_read.0,
+        newest_own_seq: receipt.newest_own.0,
+        delivered_count: receipt.delivered_count,
+        read_count: receipt.read_count,
+    }
+    .encode_to_vec()
+}
+
+/// A receipt as it is read.
+pub(super) fn decode_receipt(
+    conversation_id: ConversationId,
+    bytes: &[u8],
+) -> Result<Receipt, StoreError> {
+    let receipt = pb::Receipt::decode(bytes)
+        .map_err(|error| StoreError::Damaged(format!("a receipt: {error}")))?;
+    Ok(Receipt {
+        conversation_id,
+        delivered: ConversationSeq(receipt.delivered_seq),
+        read: ConversationSeq(receipt.read_seq),
+        own_read: ConversationSeq(receipt.own_read_seq),
+        newest_own: ConversationSeq(receipt.newest_own_seq),
+        delivered_count: receipt.delivered_count,
+        read_count: receipt.read_count,
+    })
 }
 
 /// A newer receipt supersedes an older one at most this often.
 const RECEIPT_INTERVAL_MS: i64 = 1000;
 /// Conversations of one step.
-const SETTLED_AT_ONCE: i64 = 64;
+const SETTLED_AT_ONCE: i64 = 16;

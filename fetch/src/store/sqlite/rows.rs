@@ -1,12 +1,11 @@
 //! Rows from and to domain values.
 
-use bytes::Bytes;
-use nudge_proto::{ConversationSeq, InboxSeq, pb::content as pb};
-use prost::Message as _;
+use nudge_proto::{Epoch, InboxSeq};
+use serde::Serialize;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use crate::store::{Change, ChangeKind, HistoryItem, Medium, Message, Role, StoreError, UnixMs};
+use crate::store::{ConversationKind, Medium, Role, StoreError, UnixMs};
 
 /// An id of any kind.
 pub(super) fn id<I: From<Uuid>>(row: &SqliteRow, column: &str) -> Result<I, StoreError> {
@@ -50,13 +49,40 @@ pub(super) const fn int(number: u64) -> i64 {
     number.cast_signed()
 }
 
+/// Values for `json_each`: one statement, however many. Ids are text there, for `unhex(_, '-')`.
+pub(super) fn json<T: Serialize>(values: &T) -> Result<String, StoreError> {
+    serde_json::to_string(values)
+        .map_err(|error| StoreError::Damaged(format!("values that are no JSON: {error}")))
+}
+
 pub(super) fn digest(row: &SqliteRow, column: &str) -> Result<Option<[u8; 32]>, StoreError> {
     let bytes: Option<Vec<u8>> = row.try_get(column)?;
     bytes
         .map(|bytes| {
-            bytes.try_into().map_err(|_| StoreError::Damaged(format!("{column} is no SHA-256")))
+            bytes.try_into().map_err(|_| StoreError::Damaged(format!("{column} has not 32 bytes")))
         })
         .transpose()
+}
+
+/// A digest that is always there.
+pub(super) fn required_digest(row: &SqliteRow, column: &str) -> Result<[u8; 32], StoreError> {
+    digest(row, column)?.ok_or_else(|| StoreError::Damaged(format!("{column} is missing")))
+}
+
+pub(super) const fn kind_word(kind: ConversationKind) -> &'static str {
+    match kind {
+        ConversationKind::Direct => "direct",
+        ConversationKind::Group => "group",
+    }
+}
+
+pub(super) fn kind(row: &SqliteRow) -> Result<ConversationKind, StoreError> {
+    let word: String = row.try_get("kind")?;
+    match word.as_str() {
+        "direct" => Ok(ConversationKind::Direct),
+        "group" => Ok(ConversationKind::Group),
+        other => Err(StoreError::Damaged(format!("unknown kind of conversation {other:?}"))),
+    }
 }
 
 pub(super) const fn role_word(role: Role) -> &'static str {
@@ -75,53 +101,6 @@ pub(super) fn role(row: &SqliteRow) -> Result<Role, StoreError> {
     }
 }
 
-/// The columns that [`history_item`] reads, from `messages m`.
-pub(super) const MESSAGE_COLUMNS: &str = "m.conversation_id, m.seq, m.id, m.sender_id, m.change, \
-     m.client_id, m.content_type, m.body, m.media_count, m.sent_at, m.expires_at";
-
-/// A message without its media, or a change.
-pub(super) fn history_item(row: &SqliteRow) -> Result<HistoryItem, StoreError> {
-    let change: Option<Vec<u8>> = row.try_get("change")?;
-    if let Some(change) = change {
-        return Ok(HistoryItem::Change(decode_change(row, &change)?));
-    }
-    let body: Vec<u8> = row.try_get("body")?;
-    Ok(HistoryItem::Message(Message {
-        id: id(row, "id")?,
-        conversation_id: id(row, "conversation_id")?,
-        seq: ConversationSeq(number(row, "seq")?),
-        sender_id: id(row, "sender_id")?,
-        client_id: id(row, "client_id")?,
-        content_type: row.try_get("content_type")?,
-        body: Bytes::from(body),
-        media: Vec::with_capacity(number(row, "media_count")? as usize),
-        sent_at: time(row, "sent_at")?,
-        expires_at: optional_number(row, "expires_at")?.map(UnixMs),
-    }))
-}
-
-/// Fills in the media of a message that was read by [`history_item`].
-pub(super) async fn load_media(
-    connection: &mut SqliteConnection,
-    message: &mut Message,
-) -> Result<(), StoreError> {
-    if message.media.capacity() == 0 {
-        return Ok(());
-    }
-    let rows = sqlx::query(
-        "SELECT media.* FROM grants JOIN media ON media.id = grants.medium_id \
-         WHERE grants.conversation_id = ? AND grants.conversation_seq = ? ORDER BY position",
-    )
-    .bind(message.conversation_id.uuid())
-    .bind(int(message.seq.0))
-    .fetch_all(connection)
-    .await?;
-    for row in &rows {
-        message.media.extend(medium(row)?);
-    }
-    Ok(())
-}
-
 /// A row of `media`, if it is complete.
 pub(super) fn medium(row: &SqliteRow) -> Result<Option<Medium>, StoreError> {
     let Some(sha256) = digest(row, "sha256")? else {
@@ -137,54 +116,6 @@ pub(super) fn medium(row: &SqliteRow) -> Result<Option<Medium>, StoreError> {
     }))
 }
 
-/// What of a change is not in the message's own columns.
-pub(super) fn encode_change(kind: &ChangeKind) -> Vec<u8> {
-    let mut change = pb::Change::default();
-    let (kind, user, role, title) = match kind {
-        ChangeKind::Created => (pb::ChangeKind::Created, None, None, None),
-        ChangeKind::Joined(user, role) => (pb::ChangeKind::Joined, Some(user), Some(role), None),
-        ChangeKind::Left(user) => (pb::ChangeKind::Left, Some(user), None, None),
-        ChangeKind::Removed(user) => (pb::ChangeKind::Removed, Some(user), None, None),
-        ChangeKind::Role(user, role) => (pb::ChangeKind::Role, Some(user), Some(role), None),
-        ChangeKind::Title(title) => (pb::ChangeKind::Title, None, None, Some(title)),
-    };
-    change.set_kind(kind);
-    change.user_id = user.map(ToString::to_string);
-    change.role = role.map(|role| match role {
-        Role::Member => pb::Role::Member.into(),
-        Role::Admin => pb::Role::Admin.into(),
-    });
-    change.title = title.cloned();
-    change.encode_to_vec()
-}
-
-fn decode_change(row: &SqliteRow, bytes: &[u8]) -> Result<Change, StoreError> {
-    let damaged = |what: &str| StoreError::Damaged(format!("a change with {what}"));
-    let change = pb::Change::decode(bytes).map_err(|error| damaged(&error.to_string()))?;
-    let user = || {
-        let user = change.user_id.as_deref().ok_or_else(|| damaged("no user"))?;
-        user.parse().map_err(|_| damaged("a user that is no id"))
-    };
-    let role = if change.role() == pb::Role::Admin { Role::Admin } else { Role::Member };
-    let kind = match change.kind() {
-        pb::ChangeKind::Unspecified => return Err(damaged("no kind")),
-        pb::ChangeKind::Created => ChangeKind::Created,
-        pb::ChangeKind::Joined => ChangeKind::Joined(user()?, role),
-        pb::ChangeKind::Left => ChangeKind::Left(user()?),
-        pb::ChangeKind::Removed => ChangeKind::Removed(user()?),
-        pb::ChangeKind::Role => ChangeKind::Role(user()?, role),
-        pb::ChangeKind::Title => ChangeKind::Title(change.title.clone().unwrap_or_default()),
-    };
-    Ok(Change {
-        id: id(row, "id")?,
-        conversation_id: id(row, "conversation_id")?,
-        seq: ConversationSeq(number(row, "seq")?),
-        actor: id(row, "sender_id")?,
-        kind,
-        at: time(row, "sent_at")?,
-    })
-}
-
 /// A user's inbox head.
 pub(super) async fn inbox_head(
     connection: &mut SqliteConnection,
@@ -198,9 +129,7 @@ pub(super) async fn inbox_head(
 }
 
 /// The store's epoch.
-pub(super) async fn epoch(
-    connection: &mut SqliteConnection,
-) -> Result<nudge_proto::Epoch, StoreError> {
+pub(super) async fn epoch(connection: &mut SqliteConnection) -> Result<Epoch, StoreError> {
     let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM store").fetch_one(connection).await?;
-    Ok(nudge_proto::Epoch(epoch.cast_unsigned()))
+    Ok(Epoch(epoch.cast_unsigned()))
 }

@@ -1,26 +1,26 @@
+//! Sends: a batch is read, judged and written as sets, in a bounded number of statements.
+
+use std::collections::{HashMap, HashSet};
+
 use async_trait::async_trait;
-use nudge_proto::{
-    ConversationId, ConversationSeq, InboxSeq, MediumId, MessageId, UserId, frame::NoticeFlags,
-    limits::MEDIA_PER_MESSAGE_MAX,
-};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use nudge_proto::{ConversationId, ConversationSeq, InboxSeq, MessageId, UserId};
+use sqlx::SqliteConnection;
 
 use super::{
     SqliteStore,
-    accounts::blocks,
-    fan_out::{Audience, Numbered, fan_out, name_actor, next_seq},
-    history,
-    media::readable_medium,
-    rows::{id, int, number, time},
+    fan_out::{Content, Entry, fan_out},
+    history, send_facts,
+    send_rows::write,
 };
 use crate::store::{
-    History, Message, Messages, Outcome, Send, Sent, StoreError, UnixMs, rules::send_digest,
+    History, Message, Messages, Moved, Outcome, Send, Sent, StoreError, UnixMs,
+    rules::{ConversationFacts, SendVerdict, judge_sends},
 };
 
 #[async_trait]
 impl Messages for SqliteStore {
     async fn send(&self, send: Send) -> Result<Outcome<Sent>, StoreError> {
-        self.writer.write(move |db| Box::pin(async move { commit(db, &send).await })).await
+        self.writer.send(send).await
     }
 
     async fn message(
@@ -44,172 +44,142 @@ impl Messages for SqliteStore {
     }
 }
 
-async fn commit(db: &mut SqliteConnection, send: &Send) -> Result<Outcome<Sent>, StoreError> {
-    let digest = send_digest(send);
-    if let Some(row) = find_receipt(db, send).await? {
-        return repeat(&row, send, &digest);
+/// A send that is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Accepted<'a> {
+    pub(super) send: &'a Send,
+    pub(super) seq: ConversationSeq,
+    pub(super) digest: [u8; 32],
+    pub(super) refused: bool,
+    /// Of the sender's own entry; known after the fan-out.
+    pub(super) inbox_seq: InboxSeq,
+}
+
+type Verdict = Result<Outcome<Sent>, StoreError>;
+
+/// Commits and fans out as many of the first sends as one commit takes; a verdict for each of them.
+pub(super) async fn commit(
+    db: &mut SqliteConnection,
+    sends: &[&Send],
+) -> Result<Vec<Verdict>, StoreError> {
+    let (taken, loaded) = send_facts::load(db, sends).await?;
+    let sends = &sends[..taken];
+    let conversations = loaded.facts.conversations.clone();
+    let verdicts = judge_sends(loaded.facts, sends);
+    let mut accepted = accepted(sends, &verdicts);
+    let mut moved = Vec::new();
+    if !accepted.is_empty() {
+        moved = deliver(db, &conversations, &mut accepted).await?;
+        write(db, &accepted).await?;
+        introduce(db, &accepted, &loaded.unknown).await?;
     }
-    let audience = check(db, send).await?;
-    let seq = next_seq(db, send.conversation_id).await?;
-    write_message(db, send, seq, audience).await?;
-    let numbered = Numbered {
-        conversation_id: send.conversation_id,
-        seq,
-        message_id: Some(send.message_id),
-        flags: NoticeFlags::MESSAGE,
-        now: send.now,
+    Ok(answers(sends, verdicts, &accepted, moved))
+}
+
+fn accepted<'a>(
+    sends: &[&'a Send],
+    verdicts: &[Result<SendVerdict, StoreError>],
+) -> Vec<Accepted<'a>> {
+    let accept = |(send, verdict): (&&'a Send, &Result<SendVerdict, StoreError>)| match verdict {
+        Ok(SendVerdict::Commit { seq, digest, refused }) => Some(Accepted {
+            send,
+            seq: *seq,
+            digest: *digest,
+            refused: *refused,
+            inbox_seq: InboxSeq::ZERO,
+        }),
+        Ok(SendVerdict::Repeat(_) | SendVerdict::RepeatOf(_)) | Err(_) => None,
     };
-    let mut moved = fan_out(db, numbered, audience).await?;
-    name_actor(&mut moved, (send.sender.0, Some(send.sender.1)));
-    let own = moved.iter().find(|moved| moved.user_id == send.sender.0);
-    let inbox_seq = own.map_or(InboxSeq::ZERO, |own| own.notice.head);
-    write_receipt(db, send, seq, inbox_seq, &digest).await?;
-    let sent =
-        Sent { created: true, message_id: send.message_id, seq, inbox_seq, sent_at: send.now };
-    Ok(Outcome { value: sent, moved })
+    sends.iter().zip(verdicts).filter_map(accept).collect()
 }
 
-async fn find_receipt(
+/// Fans the accepted sends out, and notes the number of each sender's own entry.
+async fn deliver(
     db: &mut SqliteConnection,
-    send: &Send,
-) -> Result<Option<SqliteRow>, StoreError> {
-    let row = sqlx::query(
-        "SELECT message_id, seq, inbox_seq, digest, sent_at FROM send_receipts \
-         WHERE conversation_id = ? AND sender_id = ? AND client_id = ?",
-    )
-    .bind(send.conversation_id.uuid())
-    .bind(send.sender.0.uuid())
-    .bind(send.client_id.uuid())
-    .fetch_optional(db)
-    .await?;
-    Ok(row)
+    conversations: &HashMap<ConversationId, ConversationFacts>,
+    accepted: &mut [Accepted<'_>],
+) -> Result<Vec<Vec<Moved>>, StoreError> {
+    let entries: Vec<_> = accepted.iter().map(|accepted| entry(conversations, accepted)).collect();
+    let moved = fan_out(db, &entries).await?;
+    for (accepted, moved) in accepted.iter_mut().zip(&moved) {
+        let own = moved.iter().find(|moved| moved.user_id == accepted.send.sender.0);
+        accepted.inbox_seq = own.map_or(InboxSeq::ZERO, |own| own.notice.head);
+    }
+    Ok(moved)
 }
 
-fn repeat(row: &SqliteRow, send: &Send, digest: &[u8]) -> Result<Outcome<Sent>, StoreError> {
-    let first: Vec<u8> = row.try_get("digest")?;
-    if first != digest {
-        return Err(StoreError::IdempotencyConflict(send.client_id.uuid()));
+fn entry<'a>(
+    conversations: &'a HashMap<ConversationId, ConversationFacts>,
+    accepted: &Accepted<'a>,
+) -> Entry<'a> {
+    let send = accepted.send;
+    let audience = match conversations.get(&send.conversation_id) {
+        Some(conversation) if !accepted.refused => &conversation.members[..],
+        _ => std::slice::from_ref(&send.sender.0),
+    };
+    Entry {
+        conversation_id: send.conversation_id,
+        content: Content::Message(accepted.seq, send.message_id),
+        audience,
+        actor: Some(send.sender),
+        now: send.now,
     }
-    Ok(Outcome::quiet(Sent {
-        created: false,
-        message_id: id(row, "message_id")?,
-        seq: ConversationSeq(number(row, "seq")?),
-        inbox_seq: InboxSeq(number(row, "inbox_seq")?),
-        sent_at: time(row, "sent_at")?,
-    }))
 }
 
-/// Whether the sender may send this here, and who gets it.
-async fn check(db: &mut SqliteConnection, send: &Send) -> Result<Audience, StoreError> {
-    let sender = send.sender.0;
-    let row = sqlx::query(
-        "SELECT c.kind, c.direct_low, c.direct_high FROM conversations c \
-         JOIN members m ON m.conversation_id = c.id AND m.user_id = ? WHERE c.id = ?",
-    )
-    .bind(sender.uuid())
-    .bind(send.conversation_id.uuid())
-    .fetch_optional(&mut *db)
-    .await?
-    .ok_or(StoreError::NotFound("conversation"))?;
-    if send.media.len() > MEDIA_PER_MESSAGE_MAX {
-        return Err(StoreError::Invalid(format!(
-            "a message may name {MEDIA_PER_MESSAGE_MAX} media, not {}",
-            send.media.len()
-        )));
-    }
-    for medium in &send.media {
-        readable_medium(db, sender, *medium).await?;
-    }
-    if row.try_get::<String, _>("kind")? != "direct" {
-        return Ok(Audience::Members);
-    }
-    let low: UserId = id(&row, "direct_low")?;
-    let high: UserId = id(&row, "direct_high")?;
-    let other = if low == sender { high } else { low };
-    Ok(if blocks(db, other, sender).await? { Audience::Only(sender) } else { Audience::Members })
-}
-
-async fn write_message(
+/// A first message makes its direct conversation known to the other side.
+async fn introduce(
     db: &mut SqliteConnection,
-    send: &Send,
-    seq: ConversationSeq,
-    audience: Audience,
+    accepted: &[Accepted<'_>],
+    unknown: &HashSet<ConversationId>,
 ) -> Result<(), StoreError> {
-    let expires_at = send.ttl_s.map(|ttl_s| int(send.now.0 + ttl_s * 1000));
-    sqlx::query(
-        "INSERT INTO messages (conversation_id, seq, id, sender_id, client_id, content_type, body, \
-         media_count, sent_at, expires_at, refused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(send.conversation_id.uuid())
-    .bind(int(seq.0))
-    .bind(send.message_id.uuid())
-    .bind(send.sender.0.uuid())
-    .bind(send.client_id.uuid())
-    .bind(&send.content_type)
-    .bind(&send.body[..])
-    .bind(send.media.len() as i64)
-    .bind(int(send.now.0))
-    .bind(expires_at)
-    .bind(matches!(audience, Audience::Only(_)))
-    .execute(&mut *db)
-    .await?;
-    sqlx::query("UPDATE members SET sent_seq = ? WHERE conversation_id = ? AND user_id = ?")
-        .bind(int(seq.0))
-        .bind(send.conversation_id.uuid())
-        .bind(send.sender.0.uuid())
-        .execute(&mut *db)
-        .await?;
-    for (position, medium) in send.media.iter().enumerate() {
-        write_grant(db, send, seq, *medium, position).await?;
+    let reached = accepted.iter().filter(|accepted| !accepted.refused);
+    let conversations: HashSet<_> = reached
+        .map(|accepted| accepted.send.conversation_id)
+        .filter(|conversation| unknown.contains(conversation))
+        .collect();
+    for conversation in conversations {
+        sqlx::query("UPDATE members SET known = 1 WHERE conversation_id = ?")
+            .bind(conversation.uuid())
+            .execute(&mut *db)
+            .await?;
     }
     Ok(())
 }
 
-async fn write_grant(
-    db: &mut SqliteConnection,
-    send: &Send,
-    seq: ConversationSeq,
-    medium: MediumId,
-    position: usize,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO grants (medium_id, conversation_id, conversation_seq, position) \
-         VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-    )
-    .bind(medium.uuid())
-    .bind(send.conversation_id.uuid())
-    .bind(int(seq.0))
-    .bind(position as i64)
-    .execute(&mut *db)
-    .await?;
-    sqlx::query("UPDATE media SET expires_at = max(expires_at, ?) WHERE id = ?")
-        .bind(int(send.media_expire_at.0))
-        .bind(medium.uuid())
-        .execute(db)
-        .await?;
-    Ok(())
+fn answers(
+    sends: &[&Send],
+    verdicts: Vec<Result<SendVerdict, StoreError>>,
+    accepted: &[Accepted<'_>],
+    moved: Vec<Vec<Moved>>,
+) -> Vec<Verdict> {
+    let mut committed = accepted.iter().zip(moved);
+    let mut answers: Vec<Verdict> = Vec::with_capacity(sends.len());
+    for verdict in verdicts {
+        let answer = match verdict {
+            Err(error) => Err(error),
+            Ok(SendVerdict::Repeat(sent)) => Ok(Outcome::quiet(sent)),
+            Ok(SendVerdict::RepeatOf(place)) => answers[place]
+                .as_ref()
+                .map(|first| Outcome::quiet(Sent { created: false, ..first.value }))
+                .map_err(StoreError::clone),
+            Ok(SendVerdict::Commit { .. }) => committed
+                .next()
+                .map(|(accepted, moved)| Outcome { value: accepted.sent(), moved })
+                .ok_or_else(|| StoreError::Damaged("a send without its entry".to_owned())),
+        };
+        answers.push(answer);
+    }
+    answers
 }
 
-async fn write_receipt(
-    db: &mut SqliteConnection,
-    send: &Send,
-    seq: ConversationSeq,
-    inbox_seq: InboxSeq,
-    digest: &[u8],
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO send_receipts (conversation_id, sender_id, client_id, message_id, seq, \
-         inbox_seq, digest, sent_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(send.conversation_id.uuid())
-    .bind(send.sender.0.uuid())
-    .bind(send.client_id.uuid())
-    .bind(send.message_id.uuid())
-    .bind(int(seq.0))
-    .bind(int(inbox_seq.0))
-    .bind(digest)
-    .bind(int(send.now.0))
-    .execute(db)
-    .await?;
-    Ok(())
+impl Accepted<'_> {
+    const fn sent(&self) -> Sent {
+        Sent {
+            created: true,
+            message_id: self.send.message_id,
+            seq: self.seq,
+            inbox_seq: self.inbox_seq,
+            sent_at: self.send.now,
+        }
+    }
 }

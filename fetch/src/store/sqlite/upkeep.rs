@@ -1,12 +1,12 @@
 use async_trait::async_trait;
-use nudge_proto::{Epoch, MediumId, limits::SEND_RECEIPT_TIME};
+use nudge_proto::Epoch;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
     SqliteStore,
-    media::forget_upload,
-    rows::{id, int, number, time},
+    rows::{int, number, time},
+    sweep,
 };
 use crate::store::{Key, KeyPurpose, Retention, StoreError, StoreIdentity, Swept, UnixMs, Upkeep};
 
@@ -45,7 +45,7 @@ impl Upkeep for SqliteStore {
     }
 
     async fn sweep(&self, retention: Retention, now: UnixMs) -> Result<Swept, StoreError> {
-        self.writer.write(move |db| Box::pin(sweep(db, retention, now))).await
+        self.writer.write(move |db| Box::pin(sweep::step(db, retention, now))).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -125,135 +125,3 @@ async fn keys(
     };
     rows.iter().map(key).collect()
 }
-
-async fn sweep(
-    db: &mut SqliteConnection,
-    retention: Retention,
-    now: UnixMs,
-) -> Result<Swept, StoreError> {
-    let mut swept = Swept::default();
-    let cutoff = retention.history_days.map(|days| before_days(now, days));
-    sweep_inboxes(db, retention, cutoff, &mut swept).await?;
-    sweep_messages(db, cutoff, now, &mut swept).await?;
-    let receipts = sqlx::query(
-        "DELETE FROM send_receipts WHERE (conversation_id, sender_id, client_id) IN \
-         (SELECT conversation_id, sender_id, client_id FROM send_receipts \
-          WHERE sent_at < ? LIMIT ?)",
-    )
-    .bind(int(now.0.saturating_sub(SEND_RECEIPT_TIME.as_millis() as u64)))
-    .bind(SWEPT_AT_ONCE)
-    .execute(&mut *db)
-    .await?;
-    swept.send_receipts = receipts.rows_affected();
-    sqlx::query("DELETE FROM keys WHERE not_after <= ?").bind(int(now.0)).execute(&mut *db).await?;
-    sweep_media(db, now, &mut swept).await?;
-    let most = SWEPT_AT_ONCE.cast_unsigned();
-    swept.more = swept.messages >= most
-        || swept.inbox_entries >= most
-        || swept.send_receipts >= most
-        || swept.media.len() as u64 >= most;
-    Ok(swept)
-}
-
-/// Entries past the history's time, and, where so configured, those that every active device has.
-async fn sweep_inboxes(
-    db: &mut SqliteConnection,
-    retention: Retention,
-    cutoff: Option<i64>,
-    swept: &mut Swept,
-) -> Result<(), StoreError> {
-    let mut gone = Vec::new();
-    if let Some(cutoff) = cutoff {
-        gone = sqlx::query(
-            "DELETE FROM inbox_entries WHERE (user_id, seq) IN \
-             (SELECT user_id, seq FROM inbox_entries WHERE created_at < ? \
-              ORDER BY created_at LIMIT ?) RETURNING user_id, seq",
-        )
-        .bind(cutoff)
-        .bind(SWEPT_AT_ONCE)
-        .fetch_all(&mut *db)
-        .await?;
-    }
-    if retention.until_acked {
-        gone.extend(
-            sqlx::query(
-                "DELETE FROM inbox_entries WHERE (user_id, seq) IN \
-                 (SELECT e.user_id, e.seq FROM inbox_entries e JOIN \
-                      (SELECT user_id, min(acked_seq) AS acked FROM devices \
-                       WHERE revoked_at IS NULL GROUP BY user_id) d \
-                  ON d.user_id = e.user_id AND e.seq <= d.acked LIMIT ?) RETURNING user_id, seq",
-            )
-            .bind(SWEPT_AT_ONCE)
-            .fetch_all(&mut *db)
-            .await?,
-        );
-    }
-    swept.inbox_entries = gone.len() as u64;
-    for row in &gone {
-        sqlx::query("UPDATE inboxes SET first_kept = max(first_kept, ?) WHERE user_id = ?")
-            .bind(int(number(row, "seq")? + 1))
-            .bind(id::<Uuid>(row, "user_id")?)
-            .execute(&mut *db)
-            .await?;
-    }
-    Ok(())
-}
-
-async fn sweep_messages(
-    db: &mut SqliteConnection,
-    cutoff: Option<i64>,
-    now: UnixMs,
-    swept: &mut Swept,
-) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "SELECT conversation_id, seq FROM messages WHERE expires_at <= ?1 OR sent_at < ?2 LIMIT ?3",
-    )
-    .bind(int(now.0))
-    .bind(cutoff.unwrap_or(0))
-    .bind(SWEPT_AT_ONCE)
-    .fetch_all(&mut *db)
-    .await?;
-    for row in &rows {
-        for statement in [
-            "DELETE FROM inbox_entries WHERE conversation_id = ? AND conversation_seq = ?",
-            "DELETE FROM grants WHERE conversation_id = ? AND conversation_seq = ?",
-            "DELETE FROM messages WHERE conversation_id = ? AND seq = ?",
-        ] {
-            sqlx::query(statement)
-                .bind(id::<Uuid>(row, "conversation_id")?)
-                .bind(int(number(row, "seq")?))
-                .execute(&mut *db)
-                .await?;
-        }
-    }
-    swept.messages = rows.len() as u64;
-    Ok(())
-}
-
-async fn sweep_media(
-    db: &mut SqliteConnection,
-    now: UnixMs,
-    swept: &mut Swept,
-) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "DELETE FROM media WHERE id IN \
-         (SELECT id FROM media WHERE expires_at <= ? LIMIT ?) RETURNING id",
-    )
-    .bind(int(now.0))
-    .bind(SWEPT_AT_ONCE)
-    .fetch_all(&mut *db)
-    .await?;
-    for row in &rows {
-        let medium_id: MediumId = id(row, "id")?;
-        forget_upload(db, medium_id).await?;
-        swept.media.push(medium_id);
-    }
-    Ok(())
-}
-
-const fn before_days(now: UnixMs, days: u32) -> i64 {
-    int(now.0.saturating_sub(days as u64 * 24 * 3600 * 1000))
-}
-
-/// Rows of each kind that one step removes.
-const SWEPT_AT_ONCE: i64 = 500;

@@ -1,18 +1,29 @@
 //! The one writer: group commit.
+//!
+//! Whatever gathered while the last commit ran is the next batch: one transaction, one commit, then
+//! the answers. Sends and acks are decided and written as sets; everything else runs one by one, each
+//! under a savepoint.
+
+mod batch;
+mod job;
 
 use std::{
+    fs::File,
+    panic::AssertUnwindSafe,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures::future::BoxFuture;
-use sqlx::{Connection, SqliteConnection};
+use futures::{FutureExt, future::BoxFuture};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
 };
 
-use crate::store::StoreError;
+use crate::store::{Ack, Outcome, Send, Sent, StoreError, UnixMs};
+use batch::Batch;
+use job::{Job, answer_to, work};
 
 /// Hands work to the writing task.
 #[derive(Debug)]
@@ -22,20 +33,21 @@ pub(super) struct Writer {
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// One write: runs inside the shared transaction, under a savepoint of its own.
-type Job = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Done> + Send>;
-
-/// What a job left behind: whether to keep its changes, and how to answer once the commit is known.
-struct Done {
-    keep: bool,
-    answer: Box<dyn FnOnce(Result<(), StoreError>) + Send>,
-}
-
 impl Writer {
-    /// Begins writing over `connection`; ends when the last handle is gone.
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// Begins writing over `connection`; ends when the last handle is gone, and lets `file_lock` go
+    /// then. `connect` makes another connection when one broke.
+    pub(super) fn start(
+        connection: SqliteConnection,
+        connect: SqliteConnectOptions,
+        file_lock: File,
+    ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let task = tokio::spawn(run(connection, jobs));
+        let task =
+            WriterTask { connection: Some(connection), connect, jobs, batch: Batch::default() };
+        let task = tokio::spawn(async move {
+            task.run().await;
+            drop(file_lock);
+        });
         Self { queue: Mutex::new(Some(queue)), task: Mutex::new(Some(task)) }
     }
 
@@ -44,7 +56,7 @@ impl Writer {
         drop(lock(&self.queue).take());
         let task = lock(&self.task).take();
         if let Some(task) = task {
-            // A writer that panicked has nothing left to close.
+            // A writer that is gone has nothing left to close.
             let _ = task.await;
         }
     }
@@ -53,28 +65,37 @@ impl Writer {
     ///
     /// A refusal by `work` undoes only what `work` did. When the commit fails, the answer is
     /// [`StoreError::Unavailable`], and whether it happened is not known.
-    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    pub(super) async fn write<T, W>(&self, run: W) -> Result<T, StoreError>
     where
-        T: Send + 'static,
+        T: std::marker::Send + 'static,
         W: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>>
-            + Send
+            + std::marker::Send
             + 'static,
     {
+        self.queue(|answer| Job::Work(work(run, answer))).await
+    }
+
+    /// Commits a message with the others of the next batch.
+    pub(super) async fn send(&self, send: Send) -> Result<Outcome<Sent>, StoreError> {
+        self.queue(|answer| Job::Send(Box::new(send), answer_to(answer))).await
+    }
+
+    /// Takes acks in with the others of the next batch.
+    pub(super) async fn ack(
+        &self,
+        acks: Vec<Ack>,
+        now: UnixMs,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        self.queue(|answer| Job::Acks(acks, now, answer_to(answer))).await
+    }
+
+    async fn queue<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
+    ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            Box::pin(async move {
-                let result = work(connection).await;
-                Done {
-                    keep: result.is_ok(),
-                    // A caller that went away does not want the answer.
-                    answer: Box::new(move |commit| {
-                        let _ = answer.send(commit.and(result));
-                    }),
-                }
-            })
-        });
         let queue = lock(&self.queue).clone().ok_or_else(closed)?;
-        queue.send(job).await.map_err(|_| closed())?;
+        queue.send(job(answer)).await.map_err(|_| closed())?;
         drop(queue);
         answered.await.map_err(|_| closed())?
     }
@@ -88,50 +109,55 @@ fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".to_owned())
 }
 
-async fn run(mut connection: SqliteConnection, mut jobs: mpsc::Receiver<Job>) {
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    while jobs.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        let mut done = Vec::with_capacity(batch.len());
-        let committed = commit(&mut connection, &mut batch, &mut done).await;
-        if let Err(error) = &committed {
-            tracing::error!(%error, writes = done.len() + batch.len(), "a commit failed");
-            // Leaves no half-open transaction behind; fails when there is none.
-            let _ = sqlx::query("ROLLBACK").execute(&mut connection).await;
-            tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-        }
-        // What did not get its turn is answered by the closed channel of its dropped job.
-        batch.clear();
-        for done in done {
-            (done.answer)(committed.clone());
-        }
-    }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "the database did not close cleanly");
-    }
+/// The writing task.
+struct WriterTask {
+    /// `None` after a failure, until the next batch.
+    connection: Option<SqliteConnection>,
+    connect: SqliteConnectOptions,
+    jobs: mpsc::Receiver<Job>,
+    /// Keeps its room, and sends that were too many for one commit.
+    batch: Batch,
 }
 
-async fn commit(
-    connection: &mut SqliteConnection,
-    batch: &mut Vec<Job>,
-    done: &mut Vec<Done>,
-) -> Result<(), StoreError> {
-    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-    for job in batch.drain(..) {
-        sqlx::query("SAVEPOINT item").execute(&mut *connection).await?;
-        let item = job(connection).await;
-        if !item.keep {
-            sqlx::query("ROLLBACK TO item").execute(&mut *connection).await?;
+impl WriterTask {
+    async fn run(mut self) {
+        while self.batch.gather(&mut self.jobs).await {
+            let committed = self.commit().await;
+            if let Err(error) = &committed {
+                tracing::error!(%error, writes = self.batch.len(), "a commit failed");
+            }
+            self.batch.answer(&committed);
+            if committed.is_err() {
+                self.give_up_connection().await;
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+            }
         }
-        done.push(item);
-        sqlx::query("RELEASE item").execute(&mut *connection).await?;
+        self.give_up_connection().await;
     }
-    sqlx::query("COMMIT").execute(&mut *connection).await?;
-    Ok(())
+
+    /// Whatever happens in a batch, a panic too, ends with an answer and leaves a writer behind.
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(self.connect.connect().await?),
+        };
+        AssertUnwindSafe(self.batch.commit(connection))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("a write panicked".to_owned())))
+    }
+
+    /// Closing undoes a transaction that is open.
+    async fn give_up_connection(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the database did not close cleanly");
+        }
+    }
 }
 
 /// Writes that may wait for their turn; more wait at the door.
 const QUEUE_MAX: usize = 1024;
-/// Writes that share one commit.
-const BATCH_MAX: usize = 256;
 /// A disk that failed once is not asked again at once.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);

@@ -1,0 +1,30 @@
+use nudge_proto::{Epoch, InboxSeq};
+
+use crate::store::{Ack, StoreError};
+
+/// A device as it stands when it acknowledges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceMark {
+    /// What it acknowledged before.
+    pub acked: InboxSeq,
+    /// Its user's head.
+    pub head: InboxSeq,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// Judges an ack; true when it moves the device's mark. `device` is `None` for an unknown one.
+///
+/// # Errors
+///
+/// Acks of another epoch, above the head, or of a revoked device are refused, never applied.
+pub fn judge_ack(ack: &Ack, epoch: Epoch, device: Option<&DeviceMark>) -> Result<bool, StoreError> {
+    if ack.cursor.epoch != epoch {
+        return Err(StoreError::EpochMismatch { given: ack.cursor.epoch.0, current: epoch.0 });
+    }
+    let device = device.filter(|device| !device.revoked).ok_or(StoreError::DeviceRevoked)?;
+    if ack.cursor.seq > device.head {
+        return Err(StoreError::CursorAhead { given: ack.cursor.seq.0, head: device.head.0 });
+    }
+    Ok(ack.cursor.seq > device.acked)
+}

@@ -1,0 +1,150 @@
+//! Messages and changes as they are stored and read.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use nudge_proto::{ConversationId, ConversationSeq, pb::content as pb};
+use prost::Message as _;
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::rows::{id, json, medium, number, optional_number, time};
+use crate::store::{Change, ChangeKind, HistoryItem, Medium, Message, Role, StoreError, UnixMs};
+
+/// The columns that [`read_items`] reads, from `messages m`.
+pub(super) const MESSAGE_COLUMNS: &str = "m.conversation_id, m.seq, m.id, m.sender_id, m.change, \
+     m.client_id, m.content_type, m.body, m.media_count, m.sent_at, m.expires_at";
+
+/// Keeps the rows of `messages m` that user ?1 may see at time ?2.
+pub(super) const VISIBLE: &str = "(m.expires_at IS NULL OR m.expires_at > ?2) \
+     AND (m.refused = 0 OR m.sender_id = ?1) \
+     AND EXISTS (SELECT 1 FROM memberships i WHERE i.conversation_id = m.conversation_id \
+         AND i.user_id = ?1 AND i.joined_seq <= m.seq AND (i.left_seq IS NULL OR m.seq < i.left_seq))";
+
+/// The messages, with their media, and changes of the rows, in their order.
+pub(super) async fn read_items(
+    db: &mut SqliteConnection,
+    rows: &[SqliteRow],
+) -> Result<Vec<HistoryItem>, StoreError> {
+    let mut media = media_of(db, rows).await?;
+    let item = |row: &SqliteRow| {
+        let change: Option<Vec<u8>> = row.try_get("change")?;
+        Ok(match change {
+            Some(change) => HistoryItem::Change(decode_change(row, &change)?),
+            None => {
+                let mut message = message(row)?;
+                let key = (message.conversation_id, message.seq);
+                message.media = media.remove(&key).unwrap_or_default();
+                HistoryItem::Message(message)
+            }
+        })
+    };
+    rows.iter().map(item).collect()
+}
+
+/// What a row counts against the bytes of a page.
+pub(super) fn weight(row: &SqliteRow) -> Result<usize, StoreError> {
+    let body: Option<&[u8]> = row.try_get("body")?;
+    let media = optional_number(row, "media_count")?.unwrap_or(0) as usize;
+    Ok(ROW_WEIGHT + body.map_or(0, <[u8]>::len) + media * MEDIUM_WEIGHT)
+}
+
+/// Ids, numbers, times and the content type of one row, in bytes.
+const ROW_WEIGHT: usize = 256;
+/// A medium's names and digest, in bytes.
+const MEDIUM_WEIGHT: usize = 512;
+
+fn message(row: &SqliteRow) -> Result<Message, StoreError> {
+    let body: Vec<u8> = row.try_get("body")?;
+    Ok(Message {
+        id: id(row, "id")?,
+        conversation_id: id(row, "conversation_id")?,
+        seq: ConversationSeq(number(row, "seq")?),
+        sender_id: id(row, "sender_id")?,
+        client_id: id(row, "client_id")?,
+        content_type: row.try_get("content_type")?,
+        body: Bytes::from(body),
+        media: Vec::new(),
+        sent_at: time(row, "sent_at")?,
+        expires_at: optional_number(row, "expires_at")?.map(UnixMs),
+    })
+}
+
+type MessageKey = (ConversationId, ConversationSeq);
+
+async fn media_of(
+    db: &mut SqliteConnection,
+    rows: &[SqliteRow],
+) -> Result<HashMap<MessageKey, Vec<Medium>>, StoreError> {
+    let mut wanted: Vec<MessageKey> = Vec::new();
+    for row in rows {
+        if number(row, "media_count")? > 0 {
+            wanted.push((id(row, "conversation_id")?, ConversationSeq(number(row, "seq")?)));
+        }
+    }
+    let mut media: HashMap<MessageKey, Vec<Medium>> = HashMap::with_capacity(wanted.len());
+    if wanted.is_empty() {
+        return Ok(media);
+    }
+    let rows = sqlx::query(
+        "SELECT g.conversation_id, g.conversation_seq, media.* FROM json_each(?) \
+         CROSS JOIN grants g ON g.conversation_id = unhex(value->>0, '-') \
+             AND g.conversation_seq = value->>1 \
+         CROSS JOIN media ON media.id = g.medium_id ORDER BY g.position",
+    )
+    .bind(json(&wanted)?)
+    .fetch_all(db)
+    .await?;
+    for row in &rows {
+        let seq = ConversationSeq(number(row, "conversation_seq")?);
+        media.entry((id(row, "conversation_id")?, seq)).or_default().extend(medium(row)?);
+    }
+    Ok(media)
+}
+
+/// What of a change is not in the message's own columns.
+pub(super) fn encode_change(kind: &ChangeKind) -> Vec<u8> {
+    let mut change = pb::Change::default();
+    let (kind, user, role, title) = match kind {
+        ChangeKind::Created => (pb::ChangeKind::Created, None, None, None),
+        ChangeKind::Joined(user, role) => (pb::ChangeKind::Joined, Some(user), Some(role), None),
+        ChangeKind::Left(user) => (pb::ChangeKind::Left, Some(user), None, None),
+        ChangeKind::Removed(user) => (pb::ChangeKind::Removed, Some(user), None, None),
+        ChangeKind::Role(user, role) => (pb::ChangeKind::Role, Some(user), Some(role), None),
+        ChangeKind::Title(title) => (pb::ChangeKind::Title, None, None, Some(title)),
+    };
+    change.set_kind(kind);
+    change.user_id = user.map(ToString::to_string);
+    change.role = role.map(|role| match role {
+        Role::Member => pb::Role::Member.into(),
+        Role::Admin => pb::Role::Admin.into(),
+    });
+    change.title = title.cloned();
+    change.encode_to_vec()
+}
+
+fn decode_change(row: &SqliteRow, bytes: &[u8]) -> Result<Change, StoreError> {
+    let damaged = |what: &str| StoreError::Damaged(format!("a change with {what}"));
+    let change = pb::Change::decode(bytes).map_err(|error| damaged(&error.to_string()))?;
+    let user = || {
+        let user = change.user_id.as_deref().ok_or_else(|| damaged("no user"))?;
+        user.parse().map_err(|_| damaged("a user that is no id"))
+    };
+    let role = if change.role() == pb::Role::Admin { Role::Admin } else { Role::Member };
+    let kind = match change.kind() {
+        pb::ChangeKind::Unspecified => return Err(damaged("no kind")),
+        pb::ChangeKind::Created => ChangeKind::Created,
+        pb::ChangeKind::Joined => ChangeKind::Joined(user()?, role),
+        pb::ChangeKind::Left => ChangeKind::Left(user()?),
+        pb::ChangeKind::Removed => ChangeKind::Removed(user()?),
+        pb::ChangeKind::Role => ChangeKind::Role(user()?, role),
+        pb::ChangeKind::Title => ChangeKind::Title(change.title.clone().unwrap_or_default()),
+    };
+    Ok(Change {
+        id: id(row, "id")?,
+        conversation_id: id(row, "conversation_id")?,
+        seq: ConversationSeq(number(row, "seq")?),
+        actor: id(row, "sender_id")?,
+        kind,
+        at: time(row, "sent_at")?,
+    })
+}

@@ -1,0 +1,196 @@
+//! Conversations as one user sees them.
+
+use std::collections::HashMap;
+
+use nudge_proto::{ConversationId, ConversationSeq, Cursor, UserId, limits::UNREAD_COUNT_MAX};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{
+    accounts::user,
+    messages::{MESSAGE_COLUMNS, VISIBLE, read_items},
+    rows::{epoch, id, inbox_head, int, json, kind, number, optional_number, role, time},
+};
+use crate::store::{
+    Conversation, ConversationKind, ConversationList, HistoryItem, Member, Message, StoreError,
+    UnixMs,
+};
+
+/// One conversation, of a present or a former member.
+pub(super) async fn conversation(
+    db: &mut SqliteConnection,
+    user_id: UserId,
+    conversation_id: ConversationId,
+    now: UnixMs,
+) -> Result<Conversation, StoreError> {
+    let page = "me.conversation_id = ?3 LIMIT ?4";
+    let mut rows = present_rows(db, page, user_id, conversation_id.uuid(), 1, now).await?;
+    if rows.is_empty() {
+        rows = former_rows(db, user_id, conversation_id, now).await?;
+    }
+    let view = views(db, &rows).await?.pop();
+    let mut view = view.ok_or(StoreError::NotFound("conversation"))?;
+    if view.is_member {
+        let mut members = present_members(db, &[conversation_id]).await?;
+        view.members = members.remove(&conversation_id).unwrap_or_default();
+    }
+    Ok(view)
+}
+
+/// One page of the conversations that the user is in and knows of.
+pub(super) async fn list(
+    db: &mut SqliteConnection,
+    user_id: UserId,
+    after: Option<ConversationId>,
+    limit: usize,
+    now: UnixMs,
+) -> Result<ConversationList, StoreError> {
+    let cursor = Cursor { epoch: epoch(db).await?, seq: inbox_head(db, user_id.uuid()).await? };
+    let page = "me.conversation_id > ?3 ORDER BY me.conversation_id LIMIT ?4";
+    let after = after.map_or_else(Uuid::nil, ConversationId::uuid);
+    let mut rows = present_rows(db, page, user_id, after, limit + 1, now).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let mut conversations = views(db, &rows).await?;
+    let direct = conversations.iter().filter(|view| view.kind == ConversationKind::Direct);
+    let mut members = present_members(db, &direct.map(|view| view.id).collect::<Vec<_>>()).await?;
+    for view in &mut conversations {
+        view.members = members.remove(&view.id).unwrap_or_default();
+    }
+    Ok(ConversationList { conversations, more, cursor })
+}
+
+/// The number of the newest message in `c` that user ?1 may see at time ?2.
+fn last_seq() -> String {
+    format!(
+        "(SELECT m.seq FROM messages m WHERE m.conversation_id = c.id AND m.change IS NULL \
+         AND {VISIBLE} ORDER BY m.seq DESC LIMIT 1) AS last_seq"
+    )
+}
+
+/// Present memberships; `page` says which, by ?3 and ?4.
+async fn present_rows(
+    db: &mut SqliteConnection,
+    page: &str,
+    user_id: UserId,
+    conversation: Uuid,
+    limit: usize,
+    now: UnixMs,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    let last_seq = last_seq();
+    let sql = format!(
+        "SELECT c.id, c.kind, c.title, c.created_at, c.head, me.read_seq, me.delivered_seq, \
+             me.muted_until, 1 AS is_member, {last_seq}, \
+             (SELECT count(*) FROM members n WHERE n.conversation_id = c.id) AS member_count, \
+             (SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.conversation_id = c.id \
+                  AND m.seq > me.read_seq AND m.sender_id <> ?1 AND m.change IS NULL \
+                  AND {VISIBLE} LIMIT {UNREAD_COUNT_MAX})) AS unread \
+         FROM members me CROSS JOIN conversations c ON c.id = me.conversation_id \
+         WHERE me.user_id = ?1 AND me.known = 1 AND {page}"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(user_id.uuid())
+        .bind(int(now.0))
+        .bind(conversation)
+        .bind(limit as i64)
+        .fetch_all(db)
+        .await?;
+    Ok(rows)
+}
+
+/// What was there when a former member left; nothing of what came later.
+async fn former_rows(
+    db: &mut SqliteConnection,
+    user_id: UserId,
+    conversation_id: ConversationId,
+    now: UnixMs,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    let last_seq = last_seq();
+    let sql = format!(
+        "SELECT c.id, c.kind, coalesce(me.left_title, '') AS title, c.created_at, \
+             me.left_seq - 1 AS head, 0 AS read_seq, 0 AS delivered_seq, 0 AS muted_until, \
+             0 AS is_member, {last_seq}, 0 AS member_count, 0 AS unread \
+         FROM memberships me CROSS JOIN conversations c ON c.id = me.conversation_id \
+         WHERE me.conversation_id = ?3 AND me.user_id = ?1 AND me.left_seq IS NOT NULL \
+         ORDER BY me.joined_seq DESC LIMIT 1"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(user_id.uuid())
+        .bind(int(now.0))
+        .bind(conversation_id.uuid())
+        .fetch_all(db)
+        .await?;
+    Ok(rows)
+}
+
+async fn views(
+    db: &mut SqliteConnection,
+    rows: &[SqliteRow],
+) -> Result<Vec<Conversation>, StoreError> {
+    let mut last = last_messages(db, rows).await?;
+    let view = |row: &SqliteRow| {
+        let conversation_id = id(row, "id")?;
+        Ok(Conversation {
+            id: conversation_id,
+            kind: kind(row)?,
+            title: row.try_get("title")?,
+            created_at: time(row, "created_at")?,
+            head: ConversationSeq(number(row, "head")?),
+            members: Vec::new(),
+            member_count: number(row, "member_count")? as usize,
+            last_message: last.remove(&conversation_id),
+            unread_count: number(row, "unread")? as u32,
+            own_read: ConversationSeq(number(row, "read_seq")?),
+            own_delivered: ConversationSeq(number(row, "delivered_seq")?),
+            muted_until: time(row, "muted_until")?,
+            is_member: row.try_get("is_member")?,
+        })
+    };
+    rows.iter().map(view).collect()
+}
+
+/// The messages that the rows' `last_seq` names.
+async fn last_messages(
+    db: &mut SqliteConnection,
+    rows: &[SqliteRow],
+) -> Result<HashMap<ConversationId, Message>, StoreError> {
+    let mut wanted: Vec<(ConversationId, u64)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        if let Some(seq) = optional_number(row, "last_seq")? {
+            wanted.push((id(row, "id")?, seq));
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let sql = format!(
+        "SELECT {MESSAGE_COLUMNS} FROM json_each(?) CROSS JOIN messages m \
+         ON m.conversation_id = unhex(value->>0, '-') AND m.seq = value->>1"
+    );
+    let rows = sqlx::query(AssertSqlSafe(sql)).bind(json(&wanted)?).fetch_all(&mut *db).await?;
+    let message = |item| match item {
+        HistoryItem::Message(message) => Some((message.conversation_id, message)),
+        HistoryItem::Change(_) => None,
+    };
+    Ok(read_items(db, &rows).await?.into_iter().filter_map(message).collect())
+}
+
+async fn present_members(
+    db: &mut SqliteConnection,
+    conversations: &[ConversationId],
+) -> Result<HashMap<ConversationId, Vec<Member>>, StoreError> {
+    let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::new();
+    let rows = sqlx::query(
+        "SELECT m.conversation_id, m.role, u.* FROM json_each(?) \
+         CROSS JOIN members m ON m.conversation_id = unhex(value, '-') \
+         CROSS JOIN users u ON u.id = m.user_id ORDER BY m.joined_seq, m.user_id",
+    )
+    .bind(json(&conversations)?)
+    .fetch_all(db)
+    .await?;
+    for row in &rows {
+        let member = Member { user: user(row)?, role: role(row)? };
+        members.entry(id(row, "conversation_id")?).or_default().push(member);
+    }
+    Ok(members)
+}
