@@ -4,13 +4,15 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use nudge_proto::limits;
 
-use crate::store::{MediaQuota, Retention};
+use crate::store::{MediaQuota, Retention, sqlite::SqliteOptions};
 
 /// Everything the content service is told at its start.
 #[derive(Clone, Debug)]
 pub struct FetchConfig {
     /// The database and the objects live here.
     pub data_dir: PathBuf,
+    /// How the database is kept.
+    pub database: SqliteOptions,
     /// Where the API listens.
     pub public: SocketAddr,
     /// Where health and metrics listen; loopback, unless the operator says otherwise.
@@ -60,6 +62,7 @@ impl FetchConfig {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
             data_dir,
+            database: SqliteOptions::default(),
             public: loopback,
             private: loopback,
             tls: None,

@@ -105,8 +105,8 @@ impl Fetch {
         // Ports first: they are the likeliest to be taken, and nothing is to undo then.
         let public = listen(config.public).await?;
         let private = listen(config.private).await?;
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(&config.data_dir.join("nudge.db")).await?);
+        let database = config.data_dir.join("nudge.db");
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database, &config.database).await?);
         let store_id = store.identity().await?.store_id;
         let objects: Arc<dyn Objects> =
             Arc::new(LocalObjects::open(&config.data_dir.join("objects"), store_id).await?);

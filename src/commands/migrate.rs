@@ -1,4 +1,7 @@
-use nudge_fetch::store::{Upkeep, sqlite::SqliteStore};
+use nudge_fetch::store::{
+    Upkeep,
+    sqlite::{SqliteOptions, SqliteStore},
+};
 
 use crate::{cli::Migrate, failure::Failure};
 
@@ -8,7 +11,9 @@ pub(crate) async fn run(migrate: Migrate) -> Result<(), Failure> {
         Failure::configuration(format!("cannot make {}: {error}", migrate.data_dir.display()))
     })?;
     let path = migrate.data_dir.join("nudge.db");
-    let store = SqliteStore::open(&path).await.map_err(Failure::configuration)?;
+    let store = SqliteStore::open(&path, &SqliteOptions::default())
+        .await
+        .map_err(Failure::configuration)?;
     let identity = store.identity().await?;
     store.close().await;
     println!(

@@ -35,7 +35,7 @@ pub(super) async fn download(
     method: Method,
     headers: HeaderMap,
 ) -> ApiResult {
-    let medium = app.store.medium(caller.user_id, id).await?;
+    let medium = app.store.medium(caller.user_id, id, app.clock.now()).await?;
     let validators = Validators::new(&medium.sha256, medium.completed_at)
         .ok_or_else(|| ApiError::new(ErrorCode::Internal, "a digest makes no entity tag"))?;
     let selection = match validators.evaluate(&headers) {
@@ -84,7 +84,7 @@ async fn read(
     match app.objects.read(id, part).await {
         Err(error @ ObjectError::NotFound { .. }) => {
             // Removed between the look at the store and here, most likely.
-            app.store.medium(caller.user_id, id).await?;
+            app.store.medium(caller.user_id, id, app.clock.now()).await?;
             Err(MediaError::from(error).into())
         }
         other => other.map_err(|error| MediaError::from(error).into()),

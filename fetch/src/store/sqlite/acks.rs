@@ -14,6 +14,9 @@ use crate::store::{
     rules::{DeviceMark, judge_ack},
 };
 
+/// A verdict for each ack, in their order.
+pub(super) type AckVerdicts = Vec<Result<(), StoreError>>;
+
 type DeviceKey = (UserId, DeviceId);
 
 /// Takes acks in, as one set; a verdict for each.
@@ -21,7 +24,7 @@ pub(super) async fn apply(
     db: &mut SqliteConnection,
     acks: &[Ack],
     now: UnixMs,
-) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+) -> Result<AckVerdicts, StoreError> {
     let epoch = epoch(db).await?;
     let mut devices = device_marks(db, acks).await?;
     let mut moved: HashMap<DeviceKey, (InboxSeq, InboxSeq)> = HashMap::new();

@@ -21,6 +21,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::acks::AckVerdicts;
 use crate::store::{Ack, Outcome, Send, Sent, StoreError, UnixMs};
 use batch::Batch;
 use job::{Job, answer_to, work};
@@ -81,11 +82,7 @@ impl Writer {
     }
 
     /// Takes acks in with the others of the next batch.
-    pub(super) async fn ack(
-        &self,
-        acks: Vec<Ack>,
-        now: UnixMs,
-    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    pub(super) async fn ack(&self, acks: Vec<Ack>, now: UnixMs) -> Result<AckVerdicts, StoreError> {
         self.queue(|answer| Job::Acks(acks, now, answer_to(answer))).await
     }
 

@@ -6,7 +6,10 @@ use sqlx::SqliteConnection;
 use tokio::sync::mpsc;
 
 use super::{
-    super::{acks, send},
+    super::{
+        acks::{self, AckVerdicts},
+        send,
+    },
     job::{Answer, Job, Work},
 };
 use crate::store::{Ack, Outcome, Send, Sent, StoreError, UnixMs};
@@ -15,7 +18,7 @@ use crate::store::{Ack, Outcome, Send, Sent, StoreError, UnixMs};
 #[derive(Default)]
 pub(super) struct Batch {
     sends: Vec<(Box<Send>, Answer<Outcome<Sent>>)>,
-    acks: Vec<(Vec<Ack>, UnixMs, Answer<Vec<Result<(), StoreError>>>)>,
+    acks: Vec<(Vec<Ack>, UnixMs, Answer<AckVerdicts>)>,
     works: Vec<Box<dyn Work>>,
     left_over: VecDeque<(Box<Send>, Answer<Outcome<Sent>>)>,
 }

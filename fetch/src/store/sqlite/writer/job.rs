@@ -4,6 +4,7 @@ use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
+use super::super::acks::AckVerdicts;
 use crate::store::{Ack, Outcome, Send, Sent, StoreError, UnixMs};
 
 /// One write.
@@ -11,7 +12,7 @@ pub(super) enum Job {
     /// Decided and written together with the batch's other sends.
     Send(Box<Send>, Answer<Outcome<Sent>>),
     /// Decided and written together with the batch's other acks.
-    Acks(Vec<Ack>, UnixMs, Answer<Vec<Result<(), StoreError>>>),
+    Acks(Vec<Ack>, UnixMs, Answer<AckVerdicts>),
     /// Runs by itself.
     Work(Box<dyn Work>),
 }
