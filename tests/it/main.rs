@@ -1,0 +1,3 @@
+//! The workspace and the `nudge` binary, from the outside.
+
+mod architecture;
