@@ -1,0 +1,184 @@
+//! The part file: what has arrived of a download.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nudge_proto::limits::PART_BYTES;
+use sha2::{Digest, Sha256};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::{
+    Error,
+    error::Result,
+    files::{blocking, hash},
+    model::Medium,
+};
+
+/// A file that grows, and the SHA-256 of what is in it. Locked while it is open.
+///
+/// Writing and hashing happen on a thread beside the network. Any of the futures may be dropped.
+#[derive(Debug)]
+pub(super) struct Part {
+    path: PathBuf,
+    file: Arc<File>,
+    /// All bytes taken in, those on their way to the file included.
+    length: u64,
+    /// Of everything that was written.
+    hasher: Sha256,
+    /// Not on its way to the file yet.
+    gathered: Vec<u8>,
+    /// On its way to the file; gives the hasher of what lies there then.
+    writing: Option<JoinHandle<io::Result<Sha256>>>,
+    /// Bytes since the last sync.
+    unsynced: u64,
+}
+
+impl Part {
+    /// Opens what an earlier download left of the medium beside `target`, or begins.
+    pub(super) async fn open(target: &Path, medium: &Medium) -> Result<Self> {
+        let path = part_path(target, medium)?;
+        let (opened, size) = (path.clone(), medium.size);
+        let (file, length, hasher) = blocking(&path, move || {
+            let file = open_locked(&opened)?;
+            let mut length = file.metadata()?.len();
+            if length > size {
+                file.set_len(0)?;
+                length = 0;
+            }
+            let hasher = hash(&file, length)?;
+            Ok((file, length, hasher))
+        })
+        .await?;
+        Ok(Self {
+            path,
+            file: Arc::new(file),
+            length,
+            hasher,
+            gathered: Vec::new(),
+            writing: None,
+            unsynced: 0,
+        })
+    }
+
+    /// Bytes that are there.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The SHA-256 of all bytes that are there.
+    pub(super) async fn digest(&mut self) -> Result<[u8; 32]> {
+        self.write_gathered().await?;
+        self.wait_written().await?;
+        Ok(self.hasher.clone().finalize().into())
+    }
+
+    pub(super) async fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.gathered.extend_from_slice(bytes);
+        self.length += bytes.len() as u64;
+        if self.gathered.len() >= WRITE_BYTES { self.write_gathered().await } else { Ok(()) }
+    }
+
+    /// Begins anew.
+    pub(super) async fn clear(&mut self) -> Result<()> {
+        self.wait_written().await?;
+        let file = Arc::clone(&self.file);
+        blocking(&self.path, move || file.set_len(0)).await?;
+        self.gathered.clear();
+        self.length = 0;
+        self.hasher = Sha256::new();
+        Ok(())
+    }
+
+    /// Gives it up.
+    pub(super) async fn remove(&self) -> Result<()> {
+        let path = self.path.clone();
+        blocking(&self.path, move || std::fs::remove_file(path)).await
+    }
+
+    /// Gives the file its name; from here on it survives a power cut.
+    pub(super) async fn finish(mut self, target: &Path) -> Result<PathBuf> {
+        self.write_gathered().await?;
+        self.wait_written().await?;
+        let (from, to, file) = (self.path, target.to_owned(), self.file);
+        blocking(target, move || {
+            file.sync_all()?;
+            std::fs::rename(&from, &to)?;
+            sync_folder(&to)?;
+            Ok(to)
+        })
+        .await
+    }
+
+    /// Sends what gathered on its way, once what went before has arrived.
+    async fn write_gathered(&mut self) -> Result<()> {
+        self.wait_written().await?;
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let bytes = std::mem::replace(&mut self.gathered, Vec::with_capacity(2 * WRITE_BYTES));
+        let (file, mut hasher) = (Arc::clone(&self.file), self.hasher.clone());
+        let at = self.length - bytes.len() as u64;
+        self.unsynced += bytes.len() as u64;
+        let is_sync_due = self.unsynced >= PART_BYTES;
+        if is_sync_due {
+            self.unsynced = 0;
+        }
+        self.writing = Some(spawn_blocking(move || {
+            let mut file = file.as_ref();
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(&bytes)?;
+            hasher.update(&bytes);
+            if is_sync_due {
+                file.sync_data()?;
+            }
+            Ok(hasher)
+        }));
+        Ok(())
+    }
+
+    async fn wait_written(&mut self) -> Result<()> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let written = writing.await.map_err(io::Error::other).flatten();
+        self.writing = None;
+        self.hasher = written.map_err(Error::file(&self.path))?;
+        Ok(())
+    }
+}
+
+/// Hidden, beside the target: renaming works within one file system only.
+fn part_path(target: &Path, medium: &Medium) -> Result<PathBuf> {
+    if target.file_name().is_none() {
+        return Err(Error::Config(format!("{} is no name for a file", target.display())));
+    }
+    Ok(target.with_file_name(format!(".{}.part", medium.id)))
+}
+
+fn open_locked(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another download of the same medium is on its way here",
+        )),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(file: &Path) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_file: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Bytes written at a time.
+const WRITE_BYTES: usize = 256 * 1024;

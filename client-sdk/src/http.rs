@@ -1,0 +1,239 @@
+//! Requests to the content service, in protobuf.
+//!
+//! Every call of the SDK is one that may be repeated: it carries a client-made id, or says what is to
+//! be and not what is to change. So a lost answer is asked for again.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, future::BoxFuture};
+use nudge_proto::{ErrorCode, error_code::Retry, pb::content as pb, session::Backoff};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use url::Url;
+
+use crate::{Error, credentials::Credentials, error::Result, limits, tls::Tls};
+
+/// The way to one content service.
+#[derive(Debug)]
+pub(crate) struct Http {
+    base: Url,
+    client: reqwest::Client,
+    credentials: Arc<Credentials>,
+}
+
+impl Http {
+    pub(crate) fn new(base: &str, tls: &Tls, credentials: Arc<Credentials>) -> Result<Self> {
+        let base = Url::parse(base)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            .ok_or_else(|| {
+                Error::Config(format!(
+                    "the server's URL must begin with http:// or https://, not {base:?}"
+                ))
+            })?;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls.for_http())
+            .connect_timeout(limits::CONNECT_TIMEOUT)
+            .read_timeout(limits::TRANSFER_IDLE_TIMEOUT)
+            .pool_idle_timeout(limits::HTTP_IDLE_TIMEOUT)
+            .build()?;
+        Ok(Self { base, client, credentials })
+    }
+
+    /// The host that the app named: what discovery leaves open is there.
+    pub(crate) fn host(&self) -> &str {
+        self.base.host_str().unwrap_or_default()
+    }
+
+    /// What the server says of itself, to anybody.
+    pub(crate) async fn discovery(&self) -> Result<pb::Discovery> {
+        retrying(|| {
+            Box::pin(async {
+                let request = self.request(Method::GET, "/.well-known/nudge")?;
+                let request = with_body(request, None).timeout(limits::REQUEST_TIMEOUT);
+                decode(check(request.send().await?).await?).await
+            })
+        })
+        .await
+    }
+
+    /// Asks without a body.
+    pub(crate) async fn get<A: prost::Message + Default>(&self, path: &str) -> Result<A> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// Says something, and hears an answer.
+    pub(crate) async fn ask<A: prost::Message + Default>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl prost::Message,
+    ) -> Result<A> {
+        self.call(method, path, Some(body.encode_to_vec())).await
+    }
+
+    /// Says something; the answer has no content.
+    pub(crate) async fn tell(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<()> {
+        self.call::<()>(method, path, body).await
+    }
+
+    /// The same, once and without credentials: for making them.
+    pub(crate) async fn ask_as_nobody<A: prost::Message + Default>(
+        &self,
+        path: &str,
+        body: &impl prost::Message,
+    ) -> Result<A> {
+        let body = body.encode_to_vec();
+        retrying(|| {
+            Box::pin(async {
+                let request = self.request(Method::POST, path)?.timeout(limits::REQUEST_TIMEOUT);
+                decode(check(with_body(request, Some(body.clone())).send().await?).await?).await
+            })
+        })
+        .await
+    }
+
+    /// A request with credentials whose answer the caller reads; once, but for an expired token.
+    ///
+    /// `build` is called again for the second attempt.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        build: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response> {
+        let token = self.credentials.access_token().await?;
+        let request = self.request(method.clone(), path)?.bearer_auth(&token);
+        let refused = match check(build(request).send().await?).await {
+            Err(Error::Refused { code, .. }) if code.retry() == Retry::AfterRefresh => token,
+            other => return other,
+        };
+        self.refresh(&refused).await?;
+        let token = self.credentials.access_token().await?;
+        let request = self.request(method, path)?.bearer_auth(&token);
+        check(build(request).send().await?).await
+    }
+
+    /// Gets new credentials unless somebody else did since `refused` was in use.
+    pub(crate) async fn refresh(&self, refused: &str) -> Result<()> {
+        let turn = self.credentials.refresh_turn().await;
+        let Some(refresh_token) = self.credentials.refresh_token(refused).await? else {
+            return Ok(());
+        };
+        let session: pb::Session = self
+            .ask_as_nobody("/v1/sessions/refresh", &pb::RefreshRequest { refresh_token })
+            .await?;
+        self.credentials.put(&session).await?;
+        drop(turn);
+        Ok(())
+    }
+
+    async fn call<A: prost::Message + Default>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<A> {
+        retrying(|| {
+            Box::pin(async {
+                let build = |request: RequestBuilder| {
+                    with_body(request, body.clone()).timeout(limits::REQUEST_TIMEOUT)
+                };
+                decode(self.send(method.clone(), path, build).await?).await
+            })
+        })
+        .await
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder> {
+        let url =
+            self.base.join(path).map_err(|error| Error::Config(format!("{path}: {error}")))?;
+        Ok(self.client.request(method, url))
+    }
+}
+
+/// A few attempts, for what passes quickly.
+async fn retrying<'a, A>(attempt: impl Fn() -> BoxFuture<'a, Result<A>> + Send) -> Result<A> {
+    let mut backoff = Backoff::new(limits::RETRY_MIN, limits::RETRY_MAX, fastrand::u64(..));
+    for _ in 1..limits::REQUEST_ATTEMPTS {
+        match attempt().await {
+            Err(error) if is_worth_repeating(&error) => {
+                let wait = backoff.next().unwrap_or(limits::RETRY_MIN);
+                tracing::debug!(%error, ?wait, "a request is repeated");
+                tokio::time::sleep(wait).await;
+            }
+            other => return other,
+        }
+    }
+    attempt().await
+}
+
+/// Who asked for patience is not asked again at once.
+fn is_worth_repeating(error: &Error) -> bool {
+    error.is_passing() && error.code() != Some(ErrorCode::RateLimited)
+}
+
+fn with_body(request: RequestBuilder, body: Option<Vec<u8>>) -> RequestBuilder {
+    let request = request.header(header::ACCEPT, PROTOBUF);
+    match body {
+        Some(body) => request.header(header::CONTENT_TYPE, PROTOBUF).body(body),
+        None => request,
+    }
+}
+
+/// The answer, if it is a success; otherwise the refusal in it.
+async fn check(response: Response) -> Result<Response> {
+    let status = response.status();
+    if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        return Ok(response);
+    }
+    let retry_after = response
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .map(Duration::from_secs);
+    let is_protobuf = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(PROTOBUF.as_bytes()));
+    let body = read(response).await?;
+    let problem = if is_protobuf {
+        <pb::Problem as prost::Message>::decode(&body[..]).ok()
+    } else {
+        serde_json::from_slice::<pb::Problem>(&body).ok()
+    };
+    let problem = problem.unwrap_or_default();
+    match problem.code.parse() {
+        Ok(code) => Err(Error::Refused { code, detail: problem.detail, retry_after }),
+        // Something between us and the service spoke: a proxy, or a newer server.
+        Err(_) if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+            Err(Error::Offline(format!("the server answered {status}")))
+        }
+        Err(_) => Err(Error::Protocol(format!("{status} with the code {:?}", problem.code))),
+    }
+}
+
+async fn decode<A: prost::Message + Default>(response: Response) -> Result<A> {
+    A::decode(read(response).await?.as_slice()).map_err(Error::protocol)
+}
+
+async fn read(response: Response) -> Result<Vec<u8>> {
+    let mut pieces = response.bytes_stream().map_err(Error::from).boxed();
+    let mut body = Vec::new();
+    while let Some(piece) = pieces.try_next().await? {
+        if body.len() + piece.len() > limits::ANSWER_BYTES_MAX {
+            return Err(Error::Protocol(format!(
+                "an answer of more than {} bytes",
+                limits::ANSWER_BYTES_MAX
+            )));
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+const PROTOBUF: &str = "application/x-protobuf";
