@@ -1,24 +1,23 @@
-//! Fetch and signal in one process.
+//! The server as the settings say.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use nudge_fetch::Fetch;
-use nudge_signal::{Certificates, Listen, Signal, SignalConfig, TlsListen};
+use nudge_server::{Front, Server, ServerConfig};
+use nudge_signal::{Certificates, SignalConfig};
 
 use crate::{failure::Failure, settings::Resolved, tls::TlsSource};
 
-/// Both services, running.
+/// The server, running, and where its certificate comes from.
 #[derive(Debug)]
 pub(crate) struct System {
-    fetch: Fetch,
-    signal: Signal,
+    server: Server,
     tls: Option<(TlsSource, Arc<Certificates>)>,
 }
 
 impl System {
-    /// Starts both.
+    /// Starts both services.
     pub(crate) async fn start(settings: Resolved) -> Result<Self, Failure> {
-        let Resolved { mut fetch, signal, tls } = settings;
+        let Resolved { fetch, signal, tls } = settings;
         let tls = match tls {
             None => None,
             Some(source) => {
@@ -26,53 +25,19 @@ impl System {
                 Some((source, certificates))
             }
         };
-        // Signal's port must be known before fetch tells it to clients.
-        let listener = std::net::TcpListener::bind(signal).map_err(|error| {
-            Failure::configuration(format!(
-                "cannot listen on {signal}: {error}; is another program using it?"
-            ))
-        })?;
-        let signal_address = listener.local_addr()?;
-        let mut config = SignalConfig {
-            heartbeat_default: fetch.heartbeat,
-            tcp: None,
-            ..SignalConfig::default()
+        let front = Front {
+            signal,
+            signal_advertised: None,
+            certificates: tls.as_ref().map(|(_, certificates)| Arc::clone(certificates)),
         };
-        let kind = match &tls {
-            None => {
-                config.tcp = Some(Listen::Listener(listener));
-                "tcp"
-            }
-            Some((_, certificates)) => {
-                config.tls = Some(TlsListen {
-                    listen: Listen::Listener(listener),
-                    certificates: Arc::clone(certificates) as _,
-                });
-                fetch.tls = Some(https(certificates));
-                "tls"
-            }
-        };
-        fetch.discovery.transports.push((kind.to_owned(), for_clients(signal_address)));
-        let fetch = Fetch::start(fetch).await.map_err(Failure::configuration)?;
-        let signal = match Signal::start(config, fetch.watch()) {
-            Ok(signal) => signal,
-            Err(error) => {
-                fetch.shutdown().await;
-                return Err(Failure::configuration(error));
-            }
-        };
-        Ok(Self { fetch, signal, tls })
+        let config = ServerConfig { front, fetch, signal: SignalConfig::default() };
+        let server = Server::start(config).await.map_err(Failure::configuration)?;
+        Ok(Self { server, tls })
     }
 
-    /// The URL that an app needs.
-    pub(crate) fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}", self.fetch.public_addr())
-    }
-
-    /// The two services.
-    pub(crate) const fn parts(&self) -> (&Fetch, &Signal) {
-        (&self.fetch, &self.signal)
+    /// The server.
+    pub(crate) const fn server(&self) -> &Server {
+        &self.server
     }
 
     /// The certificate in use.
@@ -87,20 +52,6 @@ impl System {
 
     /// Sends the clients away, finishes what was begun, and stops.
     pub(crate) async fn shutdown(self) {
-        self.signal.shutdown().await;
-        self.fetch.shutdown().await;
+        self.server.shutdown().await;
     }
-}
-
-/// An address that was bound on all interfaces is reached under the name the client used.
-fn for_clients(address: SocketAddr) -> String {
-    if address.ip().is_unspecified() { format!(":{}", address.port()) } else { address.to_string() }
-}
-
-fn https(certificates: &Arc<Certificates>) -> Arc<rustls::ServerConfig> {
-    Arc::new(
-        rustls::ServerConfig::builder()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(certificates) as _),
-    )
 }

@@ -40,21 +40,28 @@ impl Api {
     ///
     /// When the TLS stack cannot be set up.
     pub fn new(base: impl Into<String>) -> Result<Self, ApiError> {
-        let http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
-        Ok(Self { base: base.into(), http, session: None })
+        Self::trusting(base, None)
     }
 
-    /// Makes the account `handle` if it is new, and a new device of it.
+    /// The same, trusting a certificate of the server's own, in PEM.
+    ///
+    /// # Errors
+    ///
+    /// When that is no certificate, or the TLS stack cannot be set up.
+    pub fn trusting(base: impl Into<String>, certificate: Option<&str>) -> Result<Self, ApiError> {
+        let mut http = reqwest::Client::builder().timeout(ANSWER_TIMEOUT);
+        if let Some(pem) = certificate {
+            http = http.tls_certs_merge([reqwest::Certificate::from_pem(pem.as_bytes())?]);
+        }
+        Ok(Self { base: base.into(), http: http.build()?, session: None })
+    }
+
+    /// Makes the account `handle` if it is new, and becomes a new device of it.
     ///
     /// # Errors
     ///
     /// As [`Self::call`].
-    pub async fn signed_up(
-        base: impl Into<String>,
-        handle: &str,
-        password: &str,
-    ) -> Result<Self, ApiError> {
-        let mut api = Self::new(base)?;
+    pub async fn sign_up(&mut self, handle: &str, password: &str) -> Result<(), ApiError> {
         let account = pb::CreateAccountRequest {
             request_id: RequestId::random().to_string(),
             handle: handle.to_owned(),
@@ -62,13 +69,12 @@ impl Api {
             display_name: handle.to_owned(),
             invite: None,
         };
-        match api.call::<_, pb::User>(Method::POST, "/v1/accounts", &account).await {
+        match self.call::<_, pb::User>(Method::POST, "/v1/accounts", &account).await {
             Ok(_) => (),
             Err(ApiError::Refused { problem, .. }) if problem.code == "handle_taken" => (),
             Err(error) => return Err(error),
         }
-        api.log_in(handle, password).await?;
-        Ok(api)
+        self.log_in(handle, password).await
     }
 
     /// Becomes a new device of `handle`.

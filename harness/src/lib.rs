@@ -2,10 +2,14 @@
 //!
 //! # Layout, in reading order
 //!
+//! - [`system`]: the whole system in this process, restarted in part or in whole
 //! - [`proxy`]: a TCP proxy in front of any listener, which delays, throttles, cuts and freezes
 //! - [`process`]: the real binary as a child process, to be killed and started again
 //! - [`api`]: the HTTP API without the SDK, for tests that want to see every answer
 //! - [`history`]: what was seen from outside, and whether the promises about order hold in it
+
+pub mod system;
+pub use system::{System, SystemBuilder, SystemError};
 
 pub mod proxy;
 pub use proxy::{FaultProxy, Line};

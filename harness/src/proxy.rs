@@ -118,6 +118,14 @@ impl FaultProxy {
         self.shared.to_client.restore();
     }
 
+    /// Closes the listener and all connections, and returns once they are gone.
+    pub async fn shutdown(self) {
+        let Self { tasks, _stop_on_drop: stop, .. } = self;
+        drop(stop);
+        tasks.close();
+        tasks.wait().await;
+    }
+
     /// Connections taken so far, refused ones included.
     #[must_use]
     pub fn accepted(&self) -> u64 {

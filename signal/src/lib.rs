@@ -25,6 +25,7 @@ pub use config::{DEFAULT_PORT, Drain, Listen, SignalConfig, SocketOptions, TlsLi
 pub mod limits;
 
 mod listener;
+pub use listener::listen;
 
 mod tls;
 pub use tls::{ALPN, Certificates};

@@ -23,14 +23,24 @@ use crate::{
     tls::Handshake,
 };
 
-/// Listens, with `options` for every socket that will be accepted.
+/// Listens on an address, for a service that starts later; port 0 takes a free one, which is told.
+///
+/// # Errors
+///
+/// [`SignalError::Listen`] when the address is taken or not this machine's.
+pub fn listen(address: SocketAddr) -> Result<(StdListener, SocketAddr), SignalError> {
+    let listener =
+        bind_address(address).map_err(|source| SignalError::Listen { address, source })?;
+    let bound = listener.local_addr().map_err(SignalError::Listener)?;
+    Ok((listener, bound))
+}
+
+/// Makes a listener ready, with `options` for every socket that will be accepted.
 ///
 /// The options are set on the listening socket: accepted ones inherit them without a system call each.
 pub(crate) fn bind(listen: Listen, options: &SocketOptions) -> Result<TcpListener, SignalError> {
     let listener = match listen {
-        Listen::Address(address) => {
-            bind_address(address).map_err(|source| SignalError::Listen { address, source })?
-        }
+        Listen::Address(address) => self::listen(address)?.0,
         Listen::Listener(listener) => listener,
     };
     set_options(&listener, options)

@@ -10,12 +10,12 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let system = System::start(settings).await?;
-    let (fetch, signaling) = system.parts();
-    let signal_addr = signaling.tls_addr().or(signaling.tcp_addr());
+    let server = system.server();
+    let (url, fetch, signal_addr) = (server.url(), server.fetch(), server.front().signal);
     let certificate = system.certificate().map(|source| source.certificate().display().to_string());
     if serve.json {
         let ready = json!({
-            "url": system.url(),
+            "url": url,
             "fetch": fetch.public_addr(),
             "private": fetch.private_addr(),
             "signal": signal_addr,
@@ -24,10 +24,8 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
         });
         println!("{ready}");
     } else {
-        println!("Nudge is ready at {}", system.url());
-        if let Some(signal_addr) = signal_addr {
-            println!("  signaling  {signal_addr}");
-        }
+        println!("Nudge is ready at {url}");
+        println!("  signaling  {signal_addr}");
         println!("  operator   http://{}", fetch.private_addr());
         println!("  data       {}", data_dir.display());
         if let Some(certificate) = certificate {

@@ -14,9 +14,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nudge-proto", &[]),
     ("nudge-signal", &["nudge-proto"]),
     ("nudge-fetch", &["nudge-proto"]),
+    ("nudge-server", &["nudge-proto", "nudge-signal", "nudge-fetch"]),
     ("nudge-client-sdk", &["nudge-proto"]),
-    ("nudge-harness", &["nudge-proto", "nudge-signal", "nudge-fetch", "nudge-client-sdk"]),
-    ("nudge", &["nudge-proto", "nudge-signal", "nudge-fetch", "nudge-client-sdk"]),
+    (
+        "nudge-harness",
+        &["nudge-proto", "nudge-signal", "nudge-fetch", "nudge-server", "nudge-client-sdk"],
+    ),
+    ("nudge", &["nudge-proto", "nudge-signal", "nudge-fetch", "nudge-server", "nudge-client-sdk"]),
 ];
 
 /// Which crates alone may name an outside one, tests included.
@@ -66,7 +70,7 @@ fn each_outside_crate_stays_in_its_room() {
 #[test]
 fn the_sdk_never_pulls_in_the_server() {
     let tree = cargo(&["tree", "--package", "nudge-client-sdk", "--edges", "normal", "--prefix", "none"]);
-    for server in ["axum", "tonic", "object_store", "nudge-fetch", "nudge-signal", "openssl"] {
+    for server in ["axum", "tonic", "object_store", "nudge-fetch", "nudge-signal", "nudge-server", "openssl"] {
         let found = tree.lines().any(|line| line.split(' ').next() == Some(server));
         assert!(!found, "the SDK pulls in {server}");
     }
@@ -76,7 +80,7 @@ fn the_sdk_never_pulls_in_the_server() {
 fn no_source_file_ate_everything() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    for folder in ["src", "proto/src", "signal/src", "fetch/src", "client-sdk/src", "harness/src"] {
+    for folder in ["src", "proto/src", "signal/src", "fetch/src", "server/src", "client-sdk/src", "harness/src"] {
         rust_files(&root.join(folder), &mut files);
     }
     assert!(files.len() > 50, "only {} source files were found", files.len());

@@ -147,7 +147,8 @@ impl SqliteStore {
         if !options.allow_unsafe_durability {
             check_durability(&mut connection, path).await?;
         }
-        sqlx::migrate!("../migrations/sqlite").run(&mut connection).await?;
+        // Not `run`: with it the compiler does not see that a task may open a store.
+        sqlx::migrate!("../migrations/sqlite").run_direct(None, &mut connection, false).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.readers)
             .acquire_timeout(WAIT_MAX)

@@ -1,0 +1,153 @@
+//! What a stopped system may have left behind.
+
+use std::{
+    fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nudge_fetch::{
+    media::collector,
+    objects::LocalObjects,
+    store::{
+        Upkeep,
+        sqlite::{SqliteOptions, SqliteStore},
+    },
+};
+use tokio::{runtime::Handle, time::Instant};
+
+/// What a system left behind when it stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaks(pub Vec<String>);
+
+impl fmt::Display for Leaks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the system stopped and left behind:")?;
+        self.0.iter().try_for_each(|leak| write!(formatter, "\n  - {leak}"))
+    }
+}
+
+impl std::error::Error for Leaks {}
+
+/// What goes by itself goes within this time.
+const SETTLE_TIME: Duration = Duration::from_secs(3);
+/// The kernel tells nobody when a socket or a task is gone: it is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Looks until nothing is left, or what is left does not go.
+pub(super) async fn settle(look: impl Fn() -> Vec<String>) -> Vec<String> {
+    let deadline = Instant::now() + SETTLE_TIME;
+    loop {
+        let left = look();
+        if left.is_empty() || Instant::now() > deadline {
+            return left;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Tasks of the runtime, open files below the folder, and the ports' sockets.
+pub(super) fn of_process(runtime: &Handle, folder: &Path, ports: &[SocketAddr]) -> Vec<String> {
+    let mut left = Vec::new();
+    match runtime.metrics().num_alive_tasks() {
+        0 => {}
+        tasks => left.push(format!("{tasks} tasks that still run")),
+    }
+    left.extend(open_files(folder).into_iter().map(|file| format!("the open file {file}")));
+    let table = fs::read_to_string("/proc/self/net/tcp").unwrap_or_default();
+    left.extend(table.lines().skip(1).filter_map(|line| socket_on(line, ports)));
+    left
+}
+
+/// Files of this process below `folder`; none where the system does not tell.
+fn open_files(folder: &Path) -> Vec<String> {
+    let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
+        return Vec::new();
+    };
+    let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets
+        .filter(|target| target.starts_with(folder))
+        .map(|target| target.display().to_string())
+        .collect()
+}
+
+/// A line of `/proc/net/tcp` (proc(5)) that is a socket of a process at one of the ports: a listener,
+/// or the server's end of a connection.
+fn socket_on(line: &str, ports: &[SocketAddr]) -> Option<String> {
+    const LISTEN: &str = "0A";
+    let fields: Vec<_> = line.split_whitespace().collect();
+    let (local, state, inode) = (fields.get(1)?, *fields.get(3)?, *fields.get(9)?);
+    let port = u16::from_str_radix(local.split_once(':')?.1, 16).ok()?;
+    let address = ports.iter().find(|address| address.port() == port)?;
+    match state {
+        LISTEN => Some(format!("a listener at {address}")),
+        // Closed by its process: the kernel only says goodbye to the peer.
+        _ if inode == "0" => None,
+        _ => Some(format!("a connection of {address} in the state {state}")),
+    }
+}
+
+/// What lies in the folder and belongs to nothing.
+pub(super) async fn of_data(folder: PathBuf) -> Vec<String> {
+    let mut left = half_made(&folder.join("objects"));
+    match uncollected(&folder).await {
+        Ok(more) => left.extend(more),
+        Err(error) => left.push(format!("a database that does not open again: {error}")),
+    }
+    left
+}
+
+/// Names that exist only while a file is being made.
+fn half_made(objects: &Path) -> Vec<String> {
+    let mut left = Vec::new();
+    let uploads = fs::read_dir(objects.join("uploads")).into_iter().flatten().flatten();
+    let folders = uploads.map(|upload| upload.path()).chain([objects.to_owned()]);
+    for entry in folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("whole.") || name.ends_with(".new") {
+            left.push(format!("the half-made file {}", entry.path().display()));
+        }
+    }
+    left
+}
+
+async fn uncollected(
+    folder: &Path,
+) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
+    let store = SqliteStore::open(&folder.join("nudge.db"), &SqliteOptions::default()).await?;
+    let objects =
+        LocalObjects::open(&folder.join("objects"), store.identity().await?.store_id).await?;
+    let collected = collector::collect(&store, &objects).await;
+    store.close().await;
+    let collected = collected?;
+    let is_clean = collected == collector::Collected::default();
+    Ok((!is_clean).then(|| {
+        let collector::Collected { orphans, leftovers } = collected;
+        format!("{orphans} objects of no medium, and segments of {leftovers} complete ones")
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_counts_while_a_process_has_it() {
+        let ports = [SocketAddr::from(([127, 0, 0, 1], 0x1F90))];
+        let line = |port: &str, state: &str, inode: &str| {
+            format!(
+                "   1: 0100007F:{port} 0100007F:9C40 {state} 00000000:00000000 00:00000000 \
+                 00000000  1000        0 {inode} 1 0000000000000000 20 4 30 10 -1"
+            )
+        };
+        assert_eq!(
+            socket_on(&line("1F90", "0A", "7"), &ports),
+            Some("a listener at 127.0.0.1:8080".to_owned())
+        );
+        assert!(socket_on(&line("1F90", "01", "7"), &ports).is_some());
+        assert_eq!(socket_on(&line("1F90", "06", "0"), &ports), None);
+        assert_eq!(socket_on(&line("1F91", "01", "7"), &ports), None);
+    }
+}

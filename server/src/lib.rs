@@ -1,0 +1,16 @@
+//! Fetch and signal joined in one process: what `nudge serve` runs, and what the harness takes apart.
+//!
+//! # Layout, in reading order
+//!
+//! - `server`: both services, started and stopped in the right order
+//! - `front`: what the two must agree on: addresses, certificate, heartbeat
+//! - `error`: why the server does not start
+
+mod server;
+pub use server::{Server, ServerConfig};
+
+mod front;
+pub use front::Front;
+
+mod error;
+pub use error::ServerError;
