@@ -69,8 +69,11 @@ fn each_outside_crate_stays_in_its_room() {
 
 #[test]
 fn the_sdk_never_pulls_in_the_server() {
-    let tree = cargo(&["tree", "--package", "nudge-client-sdk", "--edges", "normal", "--prefix", "none"]);
-    for server in ["axum", "tonic", "object_store", "nudge-fetch", "nudge-signal", "nudge-server", "openssl"] {
+    let tree =
+        cargo(&["tree", "--package", "nudge-client-sdk", "--edges", "normal", "--prefix", "none"]);
+    for server in
+        ["axum", "tonic", "object_store", "nudge-fetch", "nudge-signal", "nudge-server", "openssl"]
+    {
         let found = tree.lines().any(|line| line.split(' ').next() == Some(server));
         assert!(!found, "the SDK pulls in {server}");
     }
@@ -80,13 +83,25 @@ fn the_sdk_never_pulls_in_the_server() {
 fn no_source_file_ate_everything() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
-    for folder in ["src", "proto/src", "signal/src", "fetch/src", "server/src", "client-sdk/src", "harness/src"] {
+    for folder in [
+        "src",
+        "proto/src",
+        "signal/src",
+        "fetch/src",
+        "server/src",
+        "client-sdk/src",
+        "harness/src",
+    ] {
         rust_files(&root.join(folder), &mut files);
     }
     assert!(files.len() > 50, "only {} source files were found", files.len());
     for file in files {
         let lines = fs::read_to_string(&file).unwrap().lines().count();
-        assert!(lines <= SOURCE_LINES_MAX, "{} has {lines} lines: split it by meaning", file.display());
+        assert!(
+            lines <= SOURCE_LINES_MAX,
+            "{} has {lines} lines: split it by meaning",
+            file.display()
+        );
     }
 }
 

@@ -1,3 +1,5 @@
 //! The workspace and the `nudge` binary, from the outside.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod architecture;

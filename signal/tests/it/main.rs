@@ -1,5 +1,7 @@
 //! The signaling service between a client and a watch, both played by the test.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod rig;
 
 mod displacement;
