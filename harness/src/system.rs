@@ -20,33 +20,37 @@
 
 mod builder;
 mod certificate;
+mod clients;
 mod clock;
 mod leaks;
+mod parts;
 mod port;
+mod runtime;
 mod switch_bus;
 mod switch_watch;
 
 use std::{
-    fmt, io,
+    io,
     net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use nudge_fetch::{Fetch, FetchConfig, FetchParts};
+use nudge_fetch::Fetch;
 use nudge_server::{Front, ServerError};
 use nudge_signal::{Signal, SignalStats};
 use tempfile::TempDir;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Handle, Runtime};
 
 use crate::{Api, ApiError, FaultProxy};
 use certificate::Certificate;
+use port::Ports;
+use runtime::OwnRuntime;
 use switch_watch::SwitchWatch;
 
 pub use builder::SystemBuilder;
 pub use clock::TestClock;
 pub use leaks::Leaks;
-pub(crate) use port::ReservedPort;
 pub use switch_bus::SwitchBus;
 
 /// The whole system, running in this process.
@@ -85,7 +89,7 @@ pub enum SystemError {
     Running(&'static str),
 }
 
-/// The password of every account that [`System::api`] makes.
+/// The password of every account that [`System::api`] and [`System::client`] make.
 pub const PASSWORD: &str = "correct horse battery staple";
 
 impl System {
@@ -244,218 +248,6 @@ impl System {
     #[must_use]
     pub fn runtime(&self) -> &Handle {
         self.runtime.0.as_ref().map_or_else(|| unreachable!(), Runtime::handle)
-    }
-}
-
-/// Stopping and starting parts: always on the same data and the same ports.
-impl System {
-    /// Starts fetch after [`Self::stop_fetch`]; signal finds it by itself.
-    ///
-    /// # Errors
-    ///
-    /// [`SystemError`] says what is wrong.
-    pub async fn start_fetch(&self) -> Result<(), SystemError> {
-        if lock(&self.fetch).is_some() {
-            return Err(SystemError::Running("fetch"));
-        }
-        let mut config = FetchConfig::new(self.data_dir());
-        self.builder.change_fetch(&mut config);
-        config.data_dir = self.data_dir();
-        config.public = self.ports.fetch.address();
-        config.private = self.ports.private.address();
-        let parts = FetchParts { clock: self.clock().for_fetch(), bus: Arc::new(self.bus.clone()) };
-        let front = self.front.clone();
-        let fetch = self.runtime.run(async move { front.start_fetch(config, parts).await }).await?;
-        self.watch.lead_to(Some(fetch.watch()));
-        *lock(&self.fetch) = Some(fetch);
-        Ok(())
-    }
-
-    /// Stops fetch in an orderly way; nothing happens when it is stopped.
-    pub async fn stop_fetch(&self) {
-        self.watch.lead_to(None);
-        let fetch = lock(&self.fetch).take();
-        if let Some(fetch) = fetch {
-            self.runtime.run(fetch.shutdown()).await;
-        }
-    }
-
-    /// Stops and starts fetch.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::start_fetch`].
-    pub async fn restart_fetch(&self) -> Result<(), SystemError> {
-        self.stop_fetch().await;
-        self.start_fetch().await
-    }
-
-    /// Starts signal after [`Self::stop_signal`] or [`Self::abort_signal`].
-    ///
-    /// # Errors
-    ///
-    /// [`SystemError`] says what is wrong.
-    pub async fn start_signal(&self) -> Result<(), SystemError> {
-        if lock(&self.signal).is_some() {
-            return Err(SystemError::Running("signal"));
-        }
-        let (front, watch) = (self.front.clone(), Arc::new(self.watch.clone()));
-        let config = self.builder.signal_config();
-        let started = async move {
-            let (listener, _) = nudge_signal::listen(front.signal).map_err(ServerError::from)?;
-            front.start_signal(config, listener, watch)
-        };
-        let signal = self.runtime.run(started).await?;
-        *lock(&self.signal) = Some(signal);
-        Ok(())
-    }
-
-    /// Stops signal in an orderly way; nothing happens when it is stopped.
-    pub async fn stop_signal(&self) {
-        let signal = lock(&self.signal).take();
-        if let Some(signal) = signal {
-            self.runtime.run(signal.shutdown()).await;
-        }
-    }
-
-    /// Ends signal at once: its clients see their connections end without a word.
-    pub fn abort_signal(&self) {
-        drop(lock(&self.signal).take());
-    }
-
-    /// Stops and starts signal.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::start_signal`].
-    pub async fn restart_signal(&self) -> Result<(), SystemError> {
-        self.stop_signal().await;
-        self.start_signal().await
-    }
-
-    /// Stops both, then starts both.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::start_fetch`] and [`Self::start_signal`].
-    pub async fn restart(&self) -> Result<(), SystemError> {
-        self.stop_signal().await;
-        self.restart_fetch().await?;
-        self.start_signal().await
-    }
-
-    /// Takes the watch away from signal, although fetch runs.
-    pub fn cut_watch(&self) {
-        self.watch.lead_to(None);
-    }
-
-    /// Gives it back.
-    pub fn restore_watch(&self) {
-        self.watch.lead_to(lock(&self.fetch).as_ref().map(Fetch::watch));
-    }
-
-    /// Stops everything in an orderly way, and looks whether anything is left.
-    ///
-    /// # Panics
-    ///
-    /// With a list of what is left: tasks, connections, held sessions, open or staged files, ports.
-    pub async fn shutdown(self) {
-        if let Err(leaks) = self.try_shutdown().await {
-            panic!("{leaks}");
-        }
-    }
-
-    /// As [`Self::shutdown`], without a panic.
-    ///
-    /// # Errors
-    ///
-    /// What is left.
-    pub async fn try_shutdown(mut self) -> Result<(), Leaks> {
-        self.stop_signal().await;
-        let held = leaks::settle(|| match self.held_sessions() {
-            0 => Vec::new(),
-            held => vec![format!("fetch still holds {held} sessions")],
-        });
-        let mut left = held.await;
-        self.stop_fetch().await;
-        let proxies = [self.signal_proxy.take(), self.fetch_proxy.take()];
-        for proxy in proxies.into_iter().flatten() {
-            proxy.shutdown().await;
-        }
-        left.extend(
-            leaks::settle(|| {
-                leaks::of_process(self.runtime(), &self.data_dir(), &self.ports.all())
-            })
-            .await,
-        );
-        left.extend(self.runtime.run(leaks::of_data(self.data_dir())).await);
-        if left.is_empty() { Ok(()) } else { Err(Leaks(left)) }
-    }
-}
-
-#[derive(Debug)]
-struct Ports {
-    signal: ReservedPort,
-    fetch: ReservedPort,
-    private: ReservedPort,
-}
-
-impl Ports {
-    fn take() -> io::Result<Self> {
-        Ok(Self {
-            signal: ReservedPort::take()?,
-            fetch: ReservedPort::take()?,
-            private: ReservedPort::take()?,
-        })
-    }
-
-    const fn all(&self) -> [SocketAddr; 3] {
-        [self.signal.address(), self.fetch.address(), self.private.address()]
-    }
-}
-
-/// The services' runtime; ends without waiting, which a runtime within another must.
-struct OwnRuntime(Option<Runtime>);
-
-impl OwnRuntime {
-    fn new() -> io::Result<Self> {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(2).thread_name("nudge-system").enable_all();
-        Ok(Self(Some(builder.build()?)))
-    }
-
-    async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        let Some(runtime) = &self.0 else {
-            unreachable!("the runtime lives as long as its system")
-        };
-        match runtime.spawn(work).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(error) => unreachable!("nobody aborts this: {error}"),
-            },
-        }
-    }
-
-    async fn proxy(&self, wanted: bool, target: SocketAddr) -> io::Result<Option<FaultProxy>> {
-        if !wanted {
-            return Ok(None);
-        }
-        self.run(FaultProxy::start(target)).await.map(Some)
-    }
-}
-
-impl Drop for OwnRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-impl fmt::Debug for OwnRuntime {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("OwnRuntime")
     }
 }
 

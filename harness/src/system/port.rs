@@ -26,3 +26,25 @@ impl ReservedPort {
         self.address
     }
 }
+
+/// The three ports of a server.
+#[derive(Debug)]
+pub(super) struct Ports {
+    pub(super) signal: ReservedPort,
+    pub(super) fetch: ReservedPort,
+    pub(super) private: ReservedPort,
+}
+
+impl Ports {
+    pub(super) fn take() -> io::Result<Self> {
+        Ok(Self {
+            signal: ReservedPort::take()?,
+            fetch: ReservedPort::take()?,
+            private: ReservedPort::take()?,
+        })
+    }
+
+    pub(super) const fn all(&self) -> [SocketAddr; 3] {
+        [self.signal.address(), self.fetch.address(), self.private.address()]
+    }
+}

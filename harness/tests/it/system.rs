@@ -1,5 +1,6 @@
 use std::{fs, time::Duration};
 
+use nudge_client_sdk::{Event, UpdateKind};
 use nudge_harness::{System, system::Leaks};
 use nudge_proto::ClientMessageId;
 use tokio::time::{Instant, timeout};
@@ -68,6 +69,31 @@ async fn discovery_leads_through_the_proxies() {
     assert_eq!(transport["address"], system.signal_addr().to_string());
     assert_eq!(system.signal_addr(), system.signal_proxy().address());
     system.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_sdk_client_hears_from_another_with_and_without_tls() {
+    for builder in [System::builder(), System::builder().tls()] {
+        let system = builder.start().await.unwrap();
+        let (alice, bob) =
+            (system.client("alice").await.unwrap(), system.client("bob").await.unwrap());
+        let mut events = bob.events();
+        let bob_id = bob.user().await.unwrap().unwrap().id;
+        let conversation = alice.direct(bob_id).await.unwrap();
+        alice.send_text(conversation.id, "hello").await.unwrap();
+        let heard = async {
+            loop {
+                let Some(Event::Update(update)) = events.next().await.unwrap() else { continue };
+                if let UpdateKind::Message(message) = update.kind {
+                    return message.text().map(str::to_owned);
+                }
+            }
+        };
+        assert_eq!(timeout(PATIENCE, heard).await.unwrap().as_deref(), Some("hello"));
+        alice.close().await;
+        bob.close().await;
+        system.shutdown().await;
+    }
 }
 
 #[tokio::test]
