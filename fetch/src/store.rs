@@ -2,9 +2,12 @@
 //!
 //! [`Store`] is the sum of one small trait per aggregate. An implementation decides everything that
 //! needs a consistent view inside one transaction: a success answer means that it is on disk (P1).
-//! Times are handed in; whatever moved an inbox comes back as [`Moved`], for the bus.
+//! Times are handed in; whatever moved an inbox comes back as [`Moved`], for the bus. What every
+//! implementation must do is written down as checks, in `conformance` behind the feature of that name.
 
 mod accounts;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod conversations;
 mod devices;
 mod error;

@@ -94,7 +94,7 @@ CREATE TABLE members (
     joined_seq      INTEGER NOT NULL,
     read_seq        INTEGER NOT NULL,
     delivered_seq   INTEGER NOT NULL,
-    -- The newest message this member sent here; 0 for none.
+    -- The newest message of this member that no block refused; 0 for none.
     sent_seq        INTEGER NOT NULL DEFAULT 0,
     muted_until     INTEGER NOT NULL DEFAULT 0,
     -- 0 for the other side of a direct conversation, until a first message reached him.

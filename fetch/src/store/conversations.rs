@@ -15,7 +15,8 @@ pub trait Conversations: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotFound`] when a member is unknown or, for a group, blocks the creator;
+    /// [`StoreError::NotFound`] when a member or the creator is unknown or, for a group, a member
+    /// blocks the creator;
     /// [`StoreError::IdempotencyConflict`], [`StoreError::ConversationFull`].
     async fn create_conversation(
         &self,
@@ -90,7 +91,8 @@ pub trait Conversations: Send + Sync + 'static {
         now: UnixMs,
     ) -> Result<(), StoreError>;
 
-    /// Every present member's marks.
+    /// Every present member's marks; in a direct conversation the other's only as far as own messages
+    /// reached him.
     async fn marks(
         &self,
         user_id: UserId,

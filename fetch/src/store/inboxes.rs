@@ -64,7 +64,7 @@ pub struct PageLimits {
 }
 
 /// One page of an inbox.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxPage {
     /// The store's.
     pub epoch: Epoch,

@@ -11,7 +11,7 @@ use super::{StoreError, UnixMs};
 #[async_trait]
 pub trait Media: Send + Sync + 'static {
     /// Makes an upload, or answers with the one made before under the same `request_id`. `bool` is
-    /// whether this call made it.
+    /// whether this call made it. Size and declared digest are what must be the same.
     ///
     /// # Errors
     ///

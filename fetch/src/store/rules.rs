@@ -11,7 +11,7 @@ mod sending;
 pub use acks::{DeviceMark, judge_ack};
 pub use digest::{group_digest, send_digest};
 pub use membership::{Room, Seat};
-pub use receipts::{MarkedMember, receipt_for};
+pub use receipts::{MarkedMember, receipt_for, shown_marks};
 pub use refresh::{RefreshVerdict, judge_refresh};
 pub use retention::days_before;
 pub use sending::{

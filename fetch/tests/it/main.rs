@@ -6,5 +6,6 @@ mod inbox;
 mod messages;
 mod refusals;
 mod sessions;
+mod store;
 mod support;
 mod watch;

@@ -1,6 +1,6 @@
 use nudge_proto::{ConversationId, ConversationSeq, UserId};
 
-use crate::store::{ConversationKind, Receipt};
+use crate::store::{ConversationKind, MemberMarks, Receipt};
 
 /// A member with everything that receipts are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct MarkedMember {
     pub delivered: ConversationSeq,
     /// Read.
     pub read: ConversationSeq,
-    /// His newest own message; 0 for none.
+    /// His newest own message that was not refused; 0 for none.
     pub newest_own: ConversationSeq,
 }
 
@@ -53,6 +53,30 @@ pub fn receipt_for(
         receipt.read_count = count(|member| member.read);
     }
     receipt
+}
+
+/// The marks of a conversation's members as `asking` may see them.
+///
+/// In a direct conversation the other's marks end at the newest message that reached him: beyond it
+/// they would tell of what a block refused.
+#[must_use]
+pub fn shown_marks(
+    asking: UserId,
+    members: &[MarkedMember],
+    kind: ConversationKind,
+) -> Vec<MemberMarks> {
+    let own = members.iter().find(|member| member.user_id == asking);
+    let end = own.filter(|_| kind == ConversationKind::Direct).map(|own| own.newest_own);
+    let show = |member: &MarkedMember| {
+        let end = end.filter(|_| member.user_id != asking);
+        let shown = |mark: ConversationSeq| end.map_or(mark, |end| mark.min(end));
+        MemberMarks {
+            user_id: member.user_id,
+            delivered: shown(member.delivered),
+            read: shown(member.read),
+        }
+    };
+    members.iter().map(show).collect()
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct ConversationFacts {
     pub head: ConversationSeq,
     /// The present members.
     pub members: Vec<UserId>,
+    /// The side of a direct conversation that does not know of it yet.
+    pub hidden_from: Option<UserId>,
 }
 
 /// What becomes of one send.
@@ -98,6 +100,7 @@ impl SendFacts {
             .conversations
             .get_mut(&send.conversation_id)
             .filter(|conversation| conversation.members.contains(&sender))
+            .filter(|conversation| conversation.hidden_from != Some(sender))
             .ok_or(StoreError::NotFound("conversation"))?;
         if send.media.iter().any(|medium| !self.readable.contains(&(sender, *medium))) {
             return Err(StoreError::NotFound("medium"));

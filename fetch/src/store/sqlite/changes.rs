@@ -71,7 +71,7 @@ async fn next_seq(
     Ok(ConversationSeq(number(&row, "head")?))
 }
 
-/// Writes a change, and fans it out to the present members.
+/// Writes a change, and fans it out to the present members who know of the conversation.
 async fn write(
     db: &mut SqliteConnection,
     deed: Deed,
@@ -91,10 +91,11 @@ async fn write(
     .bind(int(deed.now.0))
     .execute(&mut *db)
     .await?;
-    let members = sqlx::query("SELECT user_id FROM members WHERE conversation_id = ?")
-        .bind(deed.conversation_id.uuid())
-        .fetch_all(&mut *db)
-        .await?;
+    let members =
+        sqlx::query("SELECT user_id FROM members WHERE conversation_id = ? AND known = 1")
+            .bind(deed.conversation_id.uuid())
+            .fetch_all(&mut *db)
+            .await?;
     let user = |row: &SqliteRow| id(row, "user_id");
     let audience: Vec<UserId> = members.iter().map(user).collect::<Result<_, _>>()?;
     let entry = Entry {

@@ -1,19 +1,19 @@
 use async_trait::async_trait;
 use nudge_proto::{ConversationId, ConversationSeq, DeviceId, UserId, limits::LIST_PAGE_MAX};
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
 use super::{
     SqliteStore,
     changes::Deed,
     creation,
     members::{self, check_member},
-    receipts::mark_due,
-    rows::{id, int, number},
+    receipts::{mark_due, marked_member},
+    rows::{id, int, kind},
     views,
 };
 use crate::store::{
-    Conversation, ConversationList, Conversations, MemberMarks, NewConversation, Outcome, Role,
-    StoreError, UnixMs,
+    Conversation, ConversationKind, ConversationList, Conversations, MemberMarks, NewConversation,
+    Outcome, Role, StoreError, UnixMs, rules::shown_marks,
 };
 
 #[async_trait]
@@ -109,20 +109,15 @@ impl Conversations for SqliteStore {
         let db = &mut *self.read().await?;
         check_member(db, conversation_id, user_id).await?;
         let rows = sqlx::query(
-            "SELECT user_id, delivered_seq, read_seq FROM members \
-             WHERE conversation_id = ? ORDER BY user_id",
+            "SELECT m.*, c.kind FROM members m JOIN conversations c ON c.id = m.conversation_id \
+             WHERE m.conversation_id = ? ORDER BY m.user_id",
         )
         .bind(conversation_id.uuid())
         .fetch_all(db)
         .await?;
-        let marks = |row: &SqliteRow| {
-            Ok(MemberMarks {
-                user_id: id(row, "user_id")?,
-                delivered: ConversationSeq(number(row, "delivered_seq")?),
-                read: ConversationSeq(number(row, "read_seq")?),
-            })
-        };
-        rows.iter().map(marks).collect()
+        let members = rows.iter().map(marked_member).collect::<Result<Vec<_>, _>>()?;
+        let kind = rows.first().map_or(Ok(ConversationKind::Group), kind)?;
+        Ok(shown_marks(user_id, &members, kind))
     }
 
     async fn typing_audience(

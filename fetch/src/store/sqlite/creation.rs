@@ -19,6 +19,10 @@ pub(super) async fn create(
     db: &mut SqliteConnection,
     new: &NewConversation,
 ) -> Result<Created, StoreError> {
+    // His account may have gone while the request was under way.
+    if !is_live(db, new.creator.0).await? {
+        return Err(StoreError::NotFound("user"));
+    }
     match new.kind {
         ConversationKind::Direct => create_direct(db, new).await,
         ConversationKind::Group => create_group(db, new).await,

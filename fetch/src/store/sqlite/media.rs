@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use nudge_proto::{MediumId, UserId};
+use nudge_proto::{MediumId, RequestId, UserId};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -101,13 +101,16 @@ pub(super) async fn readable_medium(
 }
 
 async fn create(db: &mut SqliteConnection, new: &NewUpload) -> Result<(Upload, bool), StoreError> {
-    let existing = sqlx::query("SELECT id, size FROM media WHERE owner_id = ? AND request_id = ?")
-        .bind(new.owner_id.uuid())
-        .bind(new.request_id.map(nudge_proto::RequestId::uuid))
-        .fetch_optional(&mut *db)
-        .await?;
+    let existing = sqlx::query(
+        "SELECT id, size, declared_sha256 FROM media WHERE owner_id = ? AND request_id = ?",
+    )
+    .bind(new.owner_id.uuid())
+    .bind(new.request_id.map(RequestId::uuid))
+    .fetch_optional(&mut *db)
+    .await?;
     if let (Some(row), Some(request_id)) = (existing, new.request_id) {
-        if number(&row, "size")? != new.size {
+        let declared = (number(&row, "size")?, digest(&row, "declared_sha256")?);
+        if declared != (new.size, new.declared_sha256) {
             return Err(StoreError::IdempotencyConflict(request_id.uuid()));
         }
         return Ok((own_upload(db, new.owner_id, id(&row, "id")?).await?, false));
@@ -119,7 +122,7 @@ async fn create(db: &mut SqliteConnection, new: &NewUpload) -> Result<(Upload, b
     )
     .bind(new.id.uuid())
     .bind(new.owner_id.uuid())
-    .bind(new.request_id.map(nudge_proto::RequestId::uuid))
+    .bind(new.request_id.map(RequestId::uuid))
     .bind(&new.file_name)
     .bind(&new.content_type)
     .bind(int(new.size))

@@ -153,11 +153,12 @@ async fn room(
         .fetch_optional(&mut *db)
         .await?
         .ok_or(StoreError::NotFound("conversation"))?;
-    let rows =
-        sqlx::query("SELECT user_id, role, joined_seq FROM members WHERE conversation_id = ?")
-            .bind(conversation_id.uuid())
-            .fetch_all(db)
-            .await?;
+    let rows = sqlx::query(
+        "SELECT user_id, role, joined_seq FROM members WHERE conversation_id = ? AND known = 1",
+    )
+    .bind(conversation_id.uuid())
+    .fetch_all(db)
+    .await?;
     let seat = |row: &SqliteRow| {
         Ok(Seat {
             user_id: id(row, "user_id")?,

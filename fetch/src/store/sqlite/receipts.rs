@@ -2,7 +2,7 @@
 
 use nudge_proto::{ConversationId, ConversationSeq, UserId, pb::content as pb};
 use prost::Message as _;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     fan_out::{Content, Entry, fan_out},
@@ -92,14 +92,9 @@ async fn find_news(
     .await?;
     let mut marked = Vec::with_capacity(rows.len());
     for row in &rows {
-        let member = MarkedMember {
-            user_id: id(row, "user_id")?,
-            delivered: ConversationSeq(number(row, "delivered_seq")?),
-            read: ConversationSeq(number(row, "read_seq")?),
-            newest_own: ConversationSeq(number(row, "sent_seq")?),
-        };
         let told: Vec<u8> = row.try_get("receipt")?;
-        marked.push((id::<ConversationId>(row, "conversation_id")?, kind(row)?, member, told));
+        let conversation_id: ConversationId = id(row, "conversation_id")?;
+        marked.push((conversation_id, kind(row)?, marked_member(row)?, told));
     }
     let mut news = Vec::new();
     for conversation in marked.chunk_by(|one, next| one.0 == next.0) {
@@ -113,6 +108,16 @@ async fn find_news(
         }
     }
     Ok(news)
+}
+
+/// A row of `members`.
+pub(super) fn marked_member(row: &SqliteRow) -> Result<MarkedMember, StoreError> {
+    Ok(MarkedMember {
+        user_id: id(row, "user_id")?,
+        delivered: ConversationSeq(number(row, "delivered_seq")?),
+        read: ConversationSeq(number(row, "read_seq")?),
+        newest_own: ConversationSeq(number(row, "sent_seq")?),
+    })
 }
 
 /// Puts each receipt into its inbox in place of the one before.

@@ -62,16 +62,16 @@ pub(super) async fn commit(
     db: &mut SqliteConnection,
     sends: &[&Send],
 ) -> Result<Vec<Verdict>, StoreError> {
-    let (taken, loaded) = send_facts::load(db, sends).await?;
+    let (taken, facts) = send_facts::load(db, sends).await?;
     let sends = &sends[..taken];
-    let conversations = loaded.facts.conversations.clone();
-    let verdicts = judge_sends(loaded.facts, sends);
+    let conversations = facts.conversations.clone();
+    let verdicts = judge_sends(facts, sends);
     let mut accepted = accepted(sends, &verdicts);
     let mut moved = Vec::new();
     if !accepted.is_empty() {
         moved = deliver(db, &conversations, &mut accepted).await?;
         write(db, &accepted).await?;
-        introduce(db, &accepted, &loaded.unknown).await?;
+        introduce(db, &accepted, &conversations).await?;
     }
     Ok(answers(sends, verdicts, &accepted, moved))
 }
@@ -130,16 +130,18 @@ fn entry<'a>(
 async fn introduce(
     db: &mut SqliteConnection,
     accepted: &[Accepted<'_>],
-    unknown: &HashSet<ConversationId>,
+    conversations: &HashMap<ConversationId, ConversationFacts>,
 ) -> Result<(), StoreError> {
     let reached = accepted.iter().filter(|accepted| !accepted.refused);
-    let conversations: HashSet<_> = reached
-        .map(|accepted| accepted.send.conversation_id)
-        .filter(|conversation| unknown.contains(conversation))
-        .collect();
-    for conversation in conversations {
-        sqlx::query("UPDATE members SET known = 1 WHERE conversation_id = ?")
+    let hidden_from = |accepted: &Accepted<'_>| {
+        let id = accepted.send.conversation_id;
+        conversations.get(&id)?.hidden_from.map(|user| (id, user))
+    };
+    let introduced: HashSet<_> = reached.filter_map(hidden_from).collect();
+    for (conversation, user) in introduced {
+        sqlx::query("UPDATE members SET known = 1 WHERE conversation_id = ? AND user_id = ?")
             .bind(conversation.uuid())
+            .bind(user.uuid())
             .execute(&mut *db)
             .await?;
     }

@@ -14,35 +14,31 @@ use crate::store::{
     rules::{ConversationFacts, SendFacts, SendKey, send_key, sends_within},
 };
 
-/// The facts, and what else the writing needs.
-pub(super) struct Loaded {
-    pub(super) facts: SendFacts,
-    /// Direct conversations of which one side does not know yet.
-    pub(super) unknown: HashSet<ConversationId>,
-}
-
 /// Loads what concerns as many of the first sends as one commit takes, and says how many.
 pub(super) async fn load(
     db: &mut SqliteConnection,
     sends: &[&Send],
-) -> Result<(usize, Loaded), StoreError> {
+) -> Result<(usize, SendFacts), StoreError> {
     let sizes = conversation_heads(db, sends).await?;
     let size = |conversation| sizes.get(&conversation).map_or(0, |found| found.size);
     let taken = sends_within(sends, size, INBOX_ENTRIES_MAX);
     let sends = &sends[..taken];
-    let mut loaded = Loaded { facts: SendFacts::default(), unknown: HashSet::new() };
-    loaded.facts.receipts = receipts(db, sends).await?;
-    load_members(db, sends, &sizes, &mut loaded).await?;
-    loaded.facts.blocks = blocks(db, sends, &loaded.facts.conversations).await?;
+    let conversations = conversations(db, sends, &sizes).await?;
+    let mut facts = SendFacts {
+        receipts: receipts(db, sends).await?,
+        blocks: blocks(db, sends, &conversations).await?,
+        conversations,
+        ..SendFacts::default()
+    };
     let wanted: Vec<_> = sends
         .iter()
         .flat_map(|send| send.media.iter().map(|medium| (send.sender.0, *medium)))
         .collect();
     if !wanted.is_empty() {
         let now = sends.iter().map(|send| send.now).max().unwrap_or(UnixMs(0));
-        loaded.facts.readable = readable(db, &wanted, now).await?;
+        facts.readable = readable(db, &wanted, now).await?;
     }
-    Ok((taken, loaded))
+    Ok((taken, facts))
 }
 
 struct Head {
@@ -101,12 +97,11 @@ async fn receipts(
     rows.iter().map(receipt).collect()
 }
 
-async fn load_members(
+async fn conversations(
     db: &mut SqliteConnection,
     sends: &[&Send],
     heads: &HashMap<ConversationId, Head>,
-    loaded: &mut Loaded,
-) -> Result<(), StoreError> {
+) -> Result<HashMap<ConversationId, ConversationFacts>, StoreError> {
     let rows = sqlx::query(
         "SELECT conversation_id, user_id, known FROM members \
          WHERE conversation_id IN (SELECT unhex(value, '-') FROM json_each(?))",
@@ -114,18 +109,23 @@ async fn load_members(
     .bind(json(&conversation_ids(sends))?)
     .fetch_all(db)
     .await?;
+    let mut conversations = HashMap::with_capacity(heads.len());
     for row in &rows {
         let conversation_id = id(row, "conversation_id")?;
         let Some(Head { kind, head, size }) = heads.get(&conversation_id) else { continue };
-        let facts = loaded.facts.conversations.entry(conversation_id).or_insert_with(|| {
-            ConversationFacts { kind: *kind, head: *head, members: Vec::with_capacity(*size) }
+        let facts = conversations.entry(conversation_id).or_insert_with(|| ConversationFacts {
+            kind: *kind,
+            head: *head,
+            members: Vec::with_capacity(*size),
+            hidden_from: None,
         });
-        facts.members.push(id(row, "user_id")?);
+        let member = id(row, "user_id")?;
+        facts.members.push(member);
         if !row.try_get::<bool, _>("known")? {
-            loaded.unknown.insert(conversation_id);
+            facts.hidden_from = Some(member);
         }
     }
-    Ok(())
+    Ok(conversations)
 }
 
 /// Who of a direct conversation blocks one who sends to it.

@@ -83,9 +83,12 @@ async fn write_heads(
 ) -> Result<(), StoreError> {
     let mut heads: HashMap<ConversationId, ConversationSeq> = HashMap::new();
     let mut own: HashMap<(ConversationId, UserId), ConversationSeq> = HashMap::new();
-    for Accepted { send, seq, .. } in accepted {
+    for Accepted { send, seq, refused, .. } in accepted {
         heads.insert(send.conversation_id, *seq);
-        own.insert((send.conversation_id, send.sender.0), *seq);
+        // What was refused is never counted in receipts: it is not what they are about.
+        if !refused {
+            own.insert((send.conversation_id, send.sender.0), *seq);
+        }
     }
     sqlx::query(
         "UPDATE conversations SET head = value->>1 FROM json_each(?) \

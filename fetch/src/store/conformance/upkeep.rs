@@ -1,0 +1,88 @@
+//! The store itself: identity, epoch, keys, end.
+
+use std::collections::HashSet;
+
+use futures::future::join_all;
+use nudge_proto::Epoch;
+
+use super::{World, unlimited};
+use crate::store::{Key, KeyPurpose, StoreError, UnixMs};
+
+fn key(now: UnixMs, secret: u8) -> Key {
+    let day = 24 * 3600 * 1000;
+    Key {
+        id: 0,
+        secret: vec![secret; 32],
+        created_at: now,
+        retire_at: UnixMs(now.0 + 10 * day),
+        not_after: UnixMs(now.0 + 15 * day),
+    }
+}
+
+/// The object root carries the same.
+pub async fn a_store_keeps_its_identity(world: &World) {
+    let first = world.store().identity().await.unwrap();
+    assert_eq!(first.epoch, Epoch(1));
+    world.reopen().await;
+    assert_eq!(world.store().identity().await.unwrap(), first);
+}
+
+/// And stays there.
+pub async fn an_epoch_rises_by_one(world: &World) {
+    assert_eq!(world.store().new_epoch().await.unwrap(), Epoch(2));
+    assert_eq!(world.store().new_epoch().await.unwrap(), Epoch(3));
+    world.reopen().await;
+    assert_eq!(world.store().identity().await.unwrap().epoch, Epoch(3));
+}
+
+/// However many ask at once with a fresh one of their own.
+pub async fn concurrent_nodes_get_the_same_keys(world: &World) {
+    let (store, now) = (world.store(), world.now());
+    let asked = (0..16).map(|node| store.keys(KeyPurpose::Access, key(now, node), now));
+    let answers = join_all(asked).await.into_iter().map(Result::unwrap);
+    let secrets: HashSet<_> = answers
+        .map(|keys| {
+            assert_eq!(keys.len(), 1);
+            keys[0].secret.clone()
+        })
+        .collect();
+    assert_eq!(secrets.len(), 1);
+    // Each purpose has its own.
+    let ticket = store.keys(KeyPurpose::Ticket, key(now, 99), now).await.unwrap();
+    assert_eq!(ticket[0].secret, [99; 32]);
+    assert!(!secrets.contains(&ticket[0].secret));
+}
+
+/// The retired one still checks for a while; then it is forgotten.
+pub async fn keys_rotate_with_overlap_and_are_forgotten(world: &World) {
+    let store = world.store();
+    let ask = |secret| {
+        let now = world.now();
+        store.keys(KeyPurpose::Ticket, key(now, secret), now)
+    };
+    let secrets = |keys: &[Key]| keys.iter().map(|key| key.secret[0]).collect::<Vec<_>>();
+    let first = ask(1).await.unwrap();
+    world.wait_days(9);
+    assert_eq!(ask(2).await.unwrap(), first, "it still makes");
+    world.wait_days(2);
+    let both = ask(3).await.unwrap();
+    assert_eq!(secrets(&both), [3, 1], "newest first");
+    assert!(both[0].id > both[1].id);
+    world.wait_days(5);
+    assert_eq!(secrets(&ask(4).await.unwrap()), [3]);
+    world.sweep(unlimited()).await;
+    assert_eq!(secrets(&ask(5).await.unwrap()), [3]);
+}
+
+/// Whatever is asked of it; closing again does nothing.
+pub async fn a_closed_store_is_unavailable(world: &World) {
+    let ada = world.person("ada").await;
+    let store = world.store();
+    store.ping().await.unwrap();
+    store.close().await;
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.identity().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.new_epoch().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.devices(ada.user_id).await, Err(StoreError::Unavailable(_))));
+    store.close().await;
+}
