@@ -39,7 +39,9 @@ impl CloseCode {
             Self::WriteTimeout => "a frame was not taken in time",
             Self::Superseded => "a newer connection of this client took over",
             Self::Unavailable => "the content service cannot be reached: come back later",
-            Self::EpochChanged => "the store was restored: read the inbox from the start",
+            Self::EpochChanged => {
+                "the store has another epoch: connect again and read the inbox from its start"
+            }
             Self::HelloTimeout => "no hello came in time: it must be the first frame",
             Self::TooManyConnections => "this user holds too many connections here",
             Self::BadTicket => "the connect ticket is malformed or forged: log in again",

@@ -112,9 +112,9 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Takes `newer` in: the higher head and its message stand, the flags are OR-ed.
+    /// Takes `newer` in: the higher head stands, and its message if it names one; the flags are OR-ed.
     ///
-    /// The order of arrival does not matter.
+    /// For head and flags the order of arrival does not matter.
     pub fn merge(&mut self, newer: Self) {
         if newer.head >= self.head {
             self.head = newer.head;
@@ -185,7 +185,8 @@ pub struct GoAway {
     pub reconnect_min_ms: u32,
     /// The reconnect window's end, in milliseconds from now.
     pub reconnect_max_ms: u32,
-    /// Where to go; `None` for the same address.
+    /// Where to go, at most [`ADDRESS_BYTES_MAX`](crate::limits::ADDRESS_BYTES_MAX); a longer one is
+    /// not sent. `None` for the same address.
     pub address: Option<String>,
     /// The connection is closed after this many milliseconds.
     pub deadline_ms: u32,

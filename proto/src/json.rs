@@ -47,6 +47,9 @@ macro_rules! enum_as_word {
             }
 
             fn parse(word: &str) -> Option<i32> {
+                if word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    return None;
+                }
                 let name = format!("{}{}", $prefix, word.to_ascii_uppercase());
                 $type::from_str_name(&name).map(Into::into)
             }

@@ -13,6 +13,8 @@
 //! - [`session`]: both ends of the signaling session as state machines
 //! - [`watch`]: what signal and fetch tell each other
 
+#![warn(missing_docs)]
+
 pub mod ids;
 pub use ids::{
     ClientMessageId, ConversationId, DeviceId, MediumId, MessageId, RequestId, SessionId, UserId,

@@ -30,8 +30,8 @@ pub const ACK_BATCH_DELAY: Duration = Duration::from_secs(1);
 pub const HELLO_TEXT_BYTES_MAX: usize = 64;
 /// An error frame's text, in bytes.
 pub const ERROR_TEXT_BYTES_MAX: usize = 256;
-/// An address in a go_away, in bytes.
-pub const ADDRESS_BYTES_MAX: usize = 255;
+/// An address in a go_away, in bytes: the longest DNS name, a colon and a port.
+pub const ADDRESS_BYTES_MAX: usize = 253 + 1 + 5;
 
 /// The fewest characters of a handle.
 pub const HANDLE_LENGTH_MIN: usize = 3;

@@ -75,11 +75,16 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let invalid = || InvalidCursor(text.chars().take(64).collect());
         let (epoch, seq) = text.split_once('.').ok_or_else(invalid)?;
-        Ok(Self {
-            epoch: Epoch(epoch.parse().map_err(|_| invalid())?),
-            seq: InboxSeq(seq.parse().map_err(|_| invalid())?),
-        })
+        let number = |text| parse_number(text).ok_or_else(invalid);
+        Ok(Self { epoch: Epoch(number(epoch)?), seq: InboxSeq(number(seq)?) })
     }
+}
+
+/// Digits alone: no sign, and no zero in front of others, so that each cursor has one text.
+fn parse_number(text: &str) -> Option<u64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_shortest = text == "0" || !text.starts_with('0');
+    if is_plain && is_shortest { text.parse().ok() } else { None }
 }
 
 impl fmt::Display for Cursor {

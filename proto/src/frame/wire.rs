@@ -149,7 +149,7 @@ impl ServerFrame {
                 code: go_away.code.to_wire(),
                 reconnect_min_ms: go_away.reconnect_min_ms,
                 reconnect_max_ms: go_away.reconnect_max_ms,
-                address: cut(go_away.address.as_deref().unwrap_or_default(), ADDRESS_BYTES_MAX),
+                address: encode_address(go_away.address.as_deref()),
                 deadline_ms: go_away.deadline_ms,
             }),
             Self::Error { code, text } => Frame::Error(pb::Error {
@@ -211,10 +211,16 @@ fn encode_message_id(id: Option<MessageId>) -> Bytes {
     id.map(|id| Bytes::copy_from_slice(id.as_bytes())).unwrap_or_default()
 }
 
+/// Half an address would lead elsewhere: one over the limit is left out.
+fn encode_address(address: Option<&str>) -> String {
+    address.filter(|address| address.len() <= ADDRESS_BYTES_MAX).unwrap_or_default().to_owned()
+}
+
 fn encode_prefixed(frame: &impl prost::Message, out: &mut Vec<u8>) {
-    let length = frame.encoded_len();
-    debug_assert!(length <= usize::from(u16::MAX), "frames are far below 64 KiB");
-    out.extend_from_slice(&(length as u16).to_be_bytes());
+    // A frame over the limit (a hello with an endless ticket) announces itself as one and is refused;
+    // a prefix that wrapped around would make frames out of its middle.
+    let length = u16::try_from(frame.encoded_len()).unwrap_or(u16::MAX);
+    out.extend_from_slice(&length.to_be_bytes());
     frame.encode_raw(out);
 }
 

@@ -26,7 +26,13 @@ impl Backoff {
         self.previous = self.shortest;
     }
 
-    /// A random time in a window that somebody else chose.
+    /// The wait given last; the shortest at the beginning.
+    #[must_use]
+    pub const fn latest(&self) -> Duration {
+        self.previous
+    }
+
+    /// A random time in a window that somebody else chose; `from` when the window is empty.
     pub fn within(&mut self, from: Duration, to: Duration) -> Duration {
         from + to.saturating_sub(from).mul_f64(self.rng.f64())
     }
@@ -36,7 +42,7 @@ impl Iterator for Backoff {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let wait = self.within(self.shortest, self.previous * 3);
+        let wait = self.within(self.shortest, self.previous.saturating_mul(3));
         self.previous = wait.min(self.longest);
         Some(self.previous)
     }

@@ -1,105 +1,20 @@
+mod effect;
+mod input;
+mod limits;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
-    CloseCode, Cursor, Epoch, InboxSeq, SessionId,
-    frame::{ClientFrame, FrameError, GoAway, Hello, Notice, ServerFrame, Typing, Welcome},
-    limits,
+    CloseCode, Cursor, Epoch, InboxSeq,
+    frame::{ClientFrame, GoAway, Hello, Notice, ServerFrame, Typing, Welcome},
 };
 
-/// What a server allows and asks for; shared by all its sessions.
-#[derive(Clone, Debug)]
-pub struct ServerLimits {
-    /// A hello must arrive within this time.
-    pub hello_timeout: Duration,
-    /// The node must be able to answer a hello within this time.
-    pub admission_timeout: Duration,
-    /// A frame must be taken by the socket within this time.
-    pub write_timeout: Duration,
-    /// The shortest heartbeat given.
-    pub heartbeat_min: Duration,
-    /// The heartbeat given when the client has no wish.
-    pub heartbeat_default: Duration,
-    /// The longest heartbeat given.
-    pub heartbeat_max: Duration,
-}
-
-impl Default for ServerLimits {
-    fn default() -> Self {
-        Self {
-            hello_timeout: limits::HELLO_TIMEOUT,
-            admission_timeout: limits::WELCOME_TIMEOUT / 2,
-            write_timeout: limits::WRITE_TIMEOUT,
-            heartbeat_min: limits::HEARTBEAT_MIN,
-            heartbeat_default: limits::HEARTBEAT_DEFAULT,
-            heartbeat_max: limits::HEARTBEAT_MAX,
-        }
-    }
-}
-
-/// What happens to a server's session.
-#[derive(Debug)]
-pub enum ServerInput {
-    /// The client said something.
-    Frame(ClientFrame),
-    /// The client sent what is no frame.
-    BadFrame(FrameError),
-    /// The socket did not take the frame of the last [`ServerEffect::Send`] at once.
-    WriteBlocked,
-    /// The socket took the rest of it.
-    Written,
-    /// The answer to [`ServerEffect::Admit`].
-    Admitted(Admission),
-    /// The other answer to [`ServerEffect::Admit`].
-    Refused(CloseCode),
-    /// The inbox has moved.
-    Moved(Notice),
-    /// The inbox has moved by this device's own doing: the head is known, no notice is sent.
-    MovedQuietly(InboxSeq),
-    /// Somebody is typing.
-    Typing(Typing),
-    /// A newer connection of this device stands: superseded or replaced.
-    Displaced(CloseCode),
-    /// The device was revoked.
-    Revoked,
-    /// The store has a new epoch.
-    EpochChanged,
-    /// Whether the node has a watch.
-    Watch(bool),
-    /// The node wants the client to go elsewhere.
-    GoAway(GoAway),
-    /// The connection is gone.
-    PeerClosed,
-}
-
-/// A client that may stay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Admission {
-    /// For logs and support.
-    pub session_id: SessionId,
-    /// The store's epoch.
-    pub epoch: Epoch,
-    /// The user's head.
-    pub head: InboxSeq,
-    /// Milliseconds since 1970.
-    pub server_time_ms: u64,
-}
-
-/// What the driver of a server's session has to do.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ServerEffect {
-    /// Check the ticket and register with the watch; answer with `Admitted` or `Refused`.
-    Admit(Box<Hello>),
-    /// Write the frame. When the socket does not take it at once, say `WriteBlocked`, and no other
-    /// frame follows until `Written`.
-    Send(ServerFrame),
-    /// Tell the store that the device has everything up to here.
-    Ack(Cursor),
-    /// Close the connection; the last effect.
-    Close,
-}
+pub use effect::ServerEffect;
+pub use input::{Admission, ServerInput};
+pub use limits::ServerLimits;
 
 /// A server's end of one connection.
 #[derive(Debug)]
@@ -134,7 +49,10 @@ enum State {
     Leaving,
     /// Nothing is taken in any more; closes once what is outstanding is written.
     Closing,
+    /// Nothing is written any more either.
     Closed,
+    /// The driver knows.
+    Over,
 }
 
 impl ServerSession {
@@ -164,9 +82,9 @@ impl ServerSession {
 
     /// Takes in what happened at `now`.
     pub fn handle(&mut self, input: ServerInput, now: Instant) {
-        let is_closing = matches!(self.state, State::Closing | State::Closed);
+        let is_closing = matches!(self.state, State::Closing | State::Closed | State::Over);
         match input {
-            ServerInput::PeerClosed => self.state = State::Closed,
+            ServerInput::PeerClosed => self.close_now(),
             ServerInput::WriteBlocked => {
                 self.write_deadline = Some(now + self.limits.write_timeout)
             }
@@ -190,7 +108,7 @@ impl ServerSession {
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.write_deadline.is_some_and(|deadline| deadline <= now) {
             // A peer that takes nothing will not take the reason either.
-            self.state = State::Closed;
+            self.close_now();
             return;
         }
         if self.state_deadline > now {
@@ -201,22 +119,21 @@ impl ServerSession {
             State::Admitting => self.close_with(CloseCode::Unavailable, now),
             State::Open => self.close_with(CloseCode::IdleTimeout, now),
             State::Leaving => self.close_with(CloseCode::Draining, now),
-            State::Closing => self.state = State::Closed,
-            State::Closed => {}
+            State::Closing | State::Closed | State::Over => self.close_now(),
         }
     }
 
     /// The next thing to do, until there is none.
     #[must_use]
     pub fn poll_effect(&mut self) -> Option<ServerEffect> {
-        if self.state == State::Closed {
-            return Some(ServerEffect::Close);
-        }
         if let Some(hello) = self.admit.take() {
             return Some(ServerEffect::Admit(hello));
         }
         if let Some(seq) = self.ack.take() {
             return Some(ServerEffect::Ack(Cursor { epoch: self.epoch, seq }));
+        }
+        if matches!(self.state, State::Closed | State::Over) {
+            return self.take_close();
         }
         if self.write_deadline.is_some() {
             return None;
@@ -224,14 +141,10 @@ impl ServerSession {
         if let Some(frame) = self.next_frame() {
             return Some(ServerEffect::Send(frame));
         }
-        if self.state == State::Closing {
-            self.state = State::Closed;
-            return Some(ServerEffect::Close);
-        }
-        None
+        if self.state == State::Closing { self.take_close() } else { None }
     }
 
-    /// When to call [`Self::handle_timeout`], at the latest.
+    /// When to call [`Self::handle_timeout`], at the latest; of no meaning after `Close`.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
         self.write_deadline.map_or(self.state_deadline, |write| write.min(self.state_deadline))
@@ -253,7 +166,7 @@ impl ServerSession {
             }
             (State::Open | State::Leaving, ClientFrame::Ack(cursor)) => {
                 self.keep_alive(now);
-                self.handle_ack(cursor);
+                self.handle_ack(cursor, now);
             }
             (State::Open | State::Leaving, ClientFrame::Ping) => {
                 self.keep_alive(now);
@@ -263,10 +176,13 @@ impl ServerSession {
         }
     }
 
-    /// Acks of another epoch are dropped here; whether one is above the head is the store's to say.
-    fn handle_ack(&mut self, cursor: Cursor) {
+    /// Whether an ack is above the head is the store's to say: this head may be late.
+    fn handle_ack(&mut self, cursor: Cursor, now: Instant) {
         if cursor.epoch == self.epoch {
             self.ack = self.ack.max(Some(cursor.seq));
+        } else {
+            // Either side may have heard of a restored store first; a new welcome settles it.
+            self.close_with(CloseCode::EpochChanged, now);
         }
     }
 
@@ -316,6 +232,10 @@ impl ServerSession {
     }
 
     fn close_with(&mut self, code: CloseCode, now: Instant) {
+        if code.is_terminal() {
+            // Nobody is to come back.
+            self.go_away = None;
+        }
         self.error = Some(code);
         self.start_closing(now);
     }
@@ -329,6 +249,20 @@ impl ServerSession {
         self.notice = None;
         self.typing = None;
         self.pong_is_due = false;
+    }
+
+    /// What is outstanding will not be written; an ack still counts.
+    fn close_now(&mut self) {
+        if self.state != State::Over {
+            self.state = State::Closed;
+        }
+        self.admit = None;
+    }
+
+    fn take_close(&mut self) -> Option<ServerEffect> {
+        let is_news = self.state != State::Over;
+        self.state = State::Over;
+        is_news.then_some(ServerEffect::Close)
     }
 
     fn next_frame(&mut self) -> Option<ServerFrame> {

@@ -41,11 +41,11 @@ async fn acks_are_gathered_for_a_second_and_merged_by_device() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn acks_of_another_epoch_go_nowhere() {
+async fn an_ack_of_another_epoch_goes_nowhere_and_the_client_is_told() {
     let rig = Rig::start().await;
     let mut peer = rig.join(Device::new()).await;
     peer.ack(2, 9).await;
-    assert_eq!(peer.ping().await, Some(0));
+    assert_eq!(peer.hear_end().await, CloseCode::EpochChanged);
     sleep(Duration::from_secs(5)).await;
     assert_eq!(rig.watch.all_told(1).iter().filter_map(acked).count(), 0);
 }
