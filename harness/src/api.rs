@@ -23,6 +23,9 @@ pub enum ApiError {
     /// The server did not answer, or not to the end; whether it acted is unknown.
     #[error("no answer: {0}")]
     NoAnswer(#[from] reqwest::Error),
+    /// The certificate to trust cannot be read.
+    #[error("cannot read the server's certificate: {0}")]
+    Certificate(std::io::Error),
     /// The server refused.
     #[error("{status}: {} ({})", problem.code, problem.detail)]
     Refused {

@@ -15,7 +15,7 @@ pub mod proxy;
 pub use proxy::{FaultProxy, Line};
 
 pub mod process;
-pub use process::{ProcessError, ServerProcess};
+pub use process::{ProcessError, ServerCommand, ServerProcess};
 
 pub mod api;
 pub use api::{Api, ApiError};

@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     ffi::OsString,
-    io,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -12,13 +12,18 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, Signal, kill_process},
+};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader, Lines},
     process::{Child, ChildStdout, Command},
     time::timeout,
 };
+
+use crate::{Api, ApiError, system::Ports};
 
 /// A server must be ready within this time.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,23 +35,37 @@ const OUTPUT_LINES_MAX: usize = 500;
 /// `nudge serve` in a process of its own; killed when dropped.
 #[derive(Debug)]
 pub struct ServerProcess {
-    binary: PathBuf,
-    data: PathBuf,
-    arguments: Vec<OsString>,
+    command: ServerCommand,
+    ports: Ports,
     child: Child,
     ready: Ready,
     output: Output,
 }
 
+/// How to start a [`ServerProcess`].
+#[derive(Clone, Debug)]
+pub struct ServerCommand {
+    binary: PathBuf,
+    data_dir: PathBuf,
+    arguments: Vec<OsString>,
+    wrapper: Vec<OsString>,
+}
+
 /// The line that `nudge serve --json` prints once it takes connections.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Ready {
+    /// The one URL that an app needs.
+    pub url: String,
     /// Where signal listens.
     pub signal: SocketAddr,
-    /// The base URL of the content service.
-    pub fetch: String,
+    /// Where fetch listens.
+    pub fetch: SocketAddr,
     /// Where metrics and health are served.
     pub private: SocketAddr,
+    /// The certificate's file, with TLS.
+    pub certificate: Option<PathBuf>,
+    /// The server's own process id; a wrapper has another.
+    pub pid: u32,
 }
 
 /// Why a server process is not there.
@@ -76,44 +95,90 @@ pub enum ProcessError {
     },
 }
 
-impl ServerProcess {
-    /// Starts `binary serve` over `data` on free ports and waits until it is ready.
-    ///
-    /// `arguments` are added to the command line.
+impl ServerCommand {
+    /// `binary serve` over `data_dir`, on free ports of the loopback.
+    pub fn new(binary: impl Into<PathBuf>, data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            binary: binary.into(),
+            data_dir: data_dir.into(),
+            arguments: Vec::new(),
+            wrapper: Vec::new(),
+        }
+    }
+
+    /// Adds to the command line.
+    #[must_use]
+    pub fn arguments(mut self, arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Starts the server by another program, such as `strace -o FILE`.
+    #[must_use]
+    pub fn under(mut self, wrapper: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        self.wrapper = wrapper.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Starts the server and waits until it is ready.
     ///
     /// # Errors
     ///
     /// [`ProcessError`], with the output, when the server does not get ready.
-    pub async fn start(
-        binary: impl Into<PathBuf>,
-        data: impl Into<PathBuf>,
-        arguments: impl IntoIterator<Item = impl Into<OsString>>,
-    ) -> Result<Self, ProcessError> {
-        let (binary, data) = (binary.into(), data.into());
-        let arguments: Vec<_> = arguments.into_iter().map(Into::into).collect();
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    pub async fn start(self) -> Result<ServerProcess, ProcessError> {
         let output = Output::default();
-        let ports = [anywhere; 3];
-        let (child, ready) = spawn(&binary, &data, &arguments, ports, &output).await?;
-        Ok(Self { binary, data, arguments, child, ready, output })
+        let ports = Ports::take()
+            .map_err(|source| ProcessError::Io { binary: self.binary.clone(), source })?;
+        let (child, ready) = spawn(&self, &ports, &output).await?;
+        Ok(ServerProcess { command: self, ports, child, ready, output })
     }
 
+    fn command(&self, ports: &Ports) -> Command {
+        let mut command = match self.wrapper.split_first() {
+            None => Command::new(&self.binary),
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(&self.binary);
+                command
+            }
+        };
+        command
+            .args(["serve", "--json", "--data-dir"])
+            .arg(&self.data_dir)
+            .args(["--signal", &ports.signal.address().to_string()])
+            .args(["--fetch", &ports.fetch.address().to_string()])
+            .args(["--private", &ports.private.address().to_string()])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+}
+
+impl ServerProcess {
     /// Where it listens; the same after every restart.
     #[must_use]
     pub fn ready(&self) -> &Ready {
         &self.ready
     }
 
-    /// Its data directory.
+    /// The folder of the database and the objects.
     #[must_use]
-    pub fn data(&self) -> &Path {
-        &self.data
+    pub fn data_dir(&self) -> &Path {
+        &self.command.data_dir
     }
 
-    /// Its process id, while it runs.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.child.id()
+    /// The API for a nobody.
+    ///
+    /// # Errors
+    ///
+    /// When the server's certificate cannot be read, or the TLS stack cannot be set up.
+    pub fn anonymous_api(&self) -> Result<Api, ApiError> {
+        let pem = self.ready.certificate.as_ref().map(fs::read_to_string).transpose();
+        let pem = pem.map_err(ApiError::Certificate)?;
+        Api::trusting(&self.ready.url, pem.as_deref())
     }
 
     /// The last lines it printed, over all restarts.
@@ -128,7 +193,8 @@ impl ServerProcess {
     ///
     /// When the system cannot reap it.
     pub async fn kill(&mut self) -> Result<(), ProcessError> {
-        self.child.kill().await.map_err(|source| self.io(source))
+        self.signal(Signal::KILL)?;
+        self.child.wait().await.map(drop).map_err(|source| self.io(source))
     }
 
     /// Starts it again on the same data and the same ports, after [`Self::kill`] or
@@ -136,16 +202,9 @@ impl ServerProcess {
     ///
     /// # Errors
     ///
-    /// As [`Self::start`].
+    /// As [`ServerCommand::start`].
     pub async fn restart(&mut self) -> Result<(), ProcessError> {
-        let fetch = self.ready.fetch.rsplit('/').next().unwrap_or_default();
-        let fetch = fetch.parse().map_err(|_| ProcessError::NotReady {
-            reason: format!("the content service is at {:?}, not at an address", self.ready.fetch),
-            output: self.output.text(),
-        })?;
-        let ports = [self.ready.signal, fetch, self.ready.private];
-        (self.child, self.ready) =
-            spawn(&self.binary, &self.data, &self.arguments, ports, &self.output).await?;
+        (self.child, self.ready) = spawn(&self.command, &self.ports, &self.output).await?;
         Ok(())
     }
 
@@ -155,44 +214,48 @@ impl ServerProcess {
     ///
     /// When it does not end within half a minute.
     pub async fn terminate(&mut self) -> Result<ExitStatus, ProcessError> {
-        let pid = self.child.id().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
-        if let Some(pid) = pid {
-            kill_process(pid, Signal::TERM).map_err(|error| self.io(error.into()))?;
-        }
+        self.signal(Signal::TERM)?;
         match timeout(STOP_TIMEOUT, self.child.wait()).await {
             Ok(status) => status.map_err(|source| self.io(source)),
             Err(_) => Err(ProcessError::StillRunning { output: self.output.text() }),
         }
     }
 
+    /// Sends a signal to the server itself, and not to a wrapper; nothing happens when it has ended.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        // While its parent was not waited for, the number belongs to nobody else.
+        let is_running = self.child.id().is_some();
+        let pid = i32::try_from(self.ready.pid).ok().and_then(Pid::from_raw);
+        let Some(pid) = pid.filter(|_| is_running) else { return Ok(()) };
+        match kill_process(pid, signal) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(self.io(error.into())),
+        }
+    }
+
     fn io(&self, source: io::Error) -> ProcessError {
-        ProcessError::Io { binary: self.binary.clone(), source }
+        ProcessError::Io { binary: self.command.binary.clone(), source }
+    }
+}
+
+impl Drop for ServerProcess {
+    /// A wrapper that is killed may leave its child running.
+    fn drop(&mut self) {
+        let _ = self.signal(Signal::KILL);
     }
 }
 
 async fn spawn(
-    binary: &Path,
-    data: &Path,
-    arguments: &[OsString],
-    [signal, fetch, private]: [SocketAddr; 3],
+    command: &ServerCommand,
+    ports: &Ports,
     output: &Output,
 ) -> Result<(Child, Ready), ProcessError> {
-    let io_error = |source| ProcessError::Io { binary: binary.to_owned(), source };
-    let mut child = Command::new(binary)
-        .arg("serve")
-        .arg("--json")
-        .arg("--data")
-        .arg(data)
-        .args(["--signal-listen", &signal.to_string()])
-        .args(["--fetch-listen", &fetch.to_string()])
-        .args(["--private-listen", &private.to_string()])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(io_error)?;
+    let io_error = |source| ProcessError::Io { binary: command.binary.clone(), source };
+    let mut child = command.command(ports).spawn().map_err(io_error)?;
     if let Some(stderr) = child.stderr.take() {
         tokio::spawn(output.clone().gather(BufReader::new(stderr).lines()));
     }

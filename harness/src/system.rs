@@ -44,7 +44,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::{Api, ApiError, FaultProxy};
 use certificate::Certificate;
-use port::Ports;
+pub(crate) use port::Ports;
 use runtime::OwnRuntime;
 use switch_watch::SwitchWatch;
 

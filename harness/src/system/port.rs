@@ -29,14 +29,14 @@ impl ReservedPort {
 
 /// The three ports of a server.
 #[derive(Debug)]
-pub(super) struct Ports {
-    pub(super) signal: ReservedPort,
-    pub(super) fetch: ReservedPort,
-    pub(super) private: ReservedPort,
+pub(crate) struct Ports {
+    pub(crate) signal: ReservedPort,
+    pub(crate) fetch: ReservedPort,
+    pub(crate) private: ReservedPort,
 }
 
 impl Ports {
-    pub(super) fn take() -> io::Result<Self> {
+    pub(crate) fn take() -> io::Result<Self> {
         Ok(Self {
             signal: ReservedPort::take()?,
             fetch: ReservedPort::take()?,
@@ -44,7 +44,7 @@ impl Ports {
         })
     }
 
-    pub(super) const fn all(&self) -> [SocketAddr; 3] {
+    pub(crate) const fn all(&self) -> [SocketAddr; 3] {
         [self.signal.address(), self.fetch.address(), self.private.address()]
     }
 }
