@@ -1,9 +1,11 @@
 //! The HTTP API without the SDK: one call, one answer, no retry.
 
+mod uploads;
+
 use std::time::Duration;
 
 use nudge_proto::{ClientMessageId, DeviceId, RequestId, pb::content as pb};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// An answer must come within this time.
@@ -26,6 +28,9 @@ pub enum ApiError {
     /// The certificate to trust cannot be read.
     #[error("cannot read the server's certificate: {0}")]
     Certificate(std::io::Error),
+    /// The answer lacks a header that it must have.
+    #[error("the answer lacks the header {0}")]
+    Incomplete(&'static str),
     /// The server refused.
     #[error("{status}: {} ({})", problem.code, problem.detail)]
     Refused {
@@ -34,6 +39,19 @@ pub enum ApiError {
         /// Its body.
         problem: Box<pb::Problem>,
     },
+}
+
+impl ApiError {
+    /// Whether the server may or may not have acted, or could not act just now: the same request once
+    /// more is right.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) => true,
+            Self::Refused { status, .. } => status.is_server_error(),
+            Self::Certificate(_) | Self::Incomplete(_) => false,
+        }
+    }
 }
 
 impl Api {
@@ -132,6 +150,35 @@ impl Api {
         self.call(Method::POST, "/v1/conversations", &request).await
     }
 
+    /// A new group of this user and others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn group(
+        &self,
+        title: &str,
+        member_ids: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<pb::Conversation, ApiError> {
+        let request = pb::CreateConversationRequest {
+            request_id: RequestId::random().to_string(),
+            kind: pb::ConversationKind::Group.into(),
+            member_ids: member_ids.into_iter().map(Into::into).collect(),
+            title: title.to_owned(),
+        };
+        self.call(Method::POST, "/v1/conversations", &request).await
+    }
+
+    /// Says that this device has everything up to a cursor ("epoch.seq").
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn ack(&self, cursor: &str) -> Result<(), ApiError> {
+        let request = pb::AckRequest { cursor: cursor.to_owned() };
+        success(self.request(Method::POST, "/v1/inbox/ack").json(&request)).await.map(drop)
+    }
+
     /// Sends a text; the same id once more is a retry.
     ///
     /// # Errors
@@ -143,6 +190,20 @@ impl Api {
         client_message_id: ClientMessageId,
         text: &str,
     ) -> Result<pb::SendResponse, ApiError> {
+        Ok(self.put_text(conversation_id, client_message_id, text).await?.1)
+    }
+
+    /// The same, with the status: 201 when it was new, 200 when it was a retry.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn put_text(
+        &self,
+        conversation_id: &str,
+        client_message_id: ClientMessageId,
+        text: &str,
+    ) -> Result<(StatusCode, pb::SendResponse), ApiError> {
         let request = pb::SendRequest {
             content_type: "text/plain".to_owned(),
             body: text.to_owned().into(),
@@ -150,7 +211,8 @@ impl Api {
             ttl_s: None,
         };
         let path = format!("/v1/conversations/{conversation_id}/messages/{client_message_id}");
-        self.call(Method::PUT, &path, &request).await
+        let answer = success(self.request(Method::PUT, &path).json(&request)).await?;
+        Ok((answer.status(), answer.json().await?))
     }
 
     /// One page of the inbox after a cursor ("epoch.seq").
@@ -188,10 +250,17 @@ impl Api {
 }
 
 async fn answer<A: DeserializeOwned>(request: RequestBuilder) -> Result<A, ApiError> {
+    Ok(success(request).await?.json().await?)
+}
+
+async fn success(request: RequestBuilder) -> Result<Response, ApiError> {
     let answer = request.send().await?;
     let status = answer.status();
     if status.is_success() {
-        return Ok(answer.json().await?);
+        return Ok(answer);
     }
-    Err(ApiError::Refused { status, problem: answer.json().await? })
+    // The answer to HEAD has no body, whatever its status.
+    let body = answer.bytes().await?;
+    let problem = Box::new(serde_json::from_slice(&body).unwrap_or_default());
+    Err(ApiError::Refused { status, problem })
 }

@@ -39,6 +39,10 @@ pub struct AcknowledgedSend {
     pub conversation_id: ConversationId,
     /// Its place there.
     pub conversation_seq: ConversationSeq,
+    /// Its place in the sender's own inbox.
+    pub inbox_seq: InboxSeq,
+    /// [`History::acknowledged_count`] when it was first tried.
+    pub begun_after: usize,
 }
 
 /// An inbox page that a device received.
@@ -56,6 +60,8 @@ pub struct ObservedPage {
     pub through: InboxSeq,
     /// The inbox's newest number at that time.
     pub head: InboxSeq,
+    /// [`History::observed_count`] when it was asked for.
+    pub asked_after: usize,
     /// What it holds, in its order.
     pub entries: Vec<(InboxSeq, SeenEntry)>,
 }
@@ -126,6 +132,12 @@ impl History {
         self.acknowledged.len()
     }
 
+    /// Pages so far.
+    #[must_use]
+    pub fn observed_count(&self) -> usize {
+        self.pages.len()
+    }
+
     /// Whether everything recorded agrees with itself and with P1 to P3.
     ///
     /// To be asked when every device has read up to the head. Every device is expected to have
@@ -145,7 +157,8 @@ impl History {
 }
 
 impl AcknowledgedSend {
-    /// Reads the server's answer to `client_message_id` of `sender_id`.
+    /// Reads the server's answer to `client_message_id` of `sender_id`, first tried when
+    /// `begun_after` answers were recorded.
     ///
     /// # Errors
     ///
@@ -153,6 +166,7 @@ impl AcknowledgedSend {
     pub fn from_answer(
         sender_id: UserId,
         client_message_id: ClientMessageId,
+        begun_after: usize,
         answer: &pb::SendResponse,
     ) -> Result<Self, MalformedAnswer> {
         Ok(Self {
@@ -161,12 +175,15 @@ impl AcknowledgedSend {
             message_id: answer.message_id.parse()?,
             conversation_id: answer.conversation_id.parse()?,
             conversation_seq: ConversationSeq(answer.conversation_seq),
+            inbox_seq: InboxSeq(answer.inbox_seq),
+            begun_after,
         })
     }
 }
 
 impl ObservedPage {
-    /// Reads a page that `device_id` of `user_id` received.
+    /// Reads a page that `device_id` of `user_id` received, asked for when `asked_after` pages were
+    /// recorded.
     ///
     /// # Errors
     ///
@@ -174,6 +191,7 @@ impl ObservedPage {
     pub fn from_answer(
         user_id: UserId,
         device_id: DeviceId,
+        asked_after: usize,
         page: &pb::InboxPage,
     ) -> Result<Self, MalformedAnswer> {
         let entries = page.entries.iter().map(|entry| {
@@ -187,6 +205,7 @@ impl ObservedPage {
             after: InboxSeq(page.after),
             through: InboxSeq(page.through),
             head: InboxSeq(page.head),
+            asked_after,
             entries: entries.collect::<Result<_, _>>()?,
         })
     }
@@ -207,6 +226,10 @@ impl SeenEntry {
         }
         let receipt = entry.receipt.as_ref().ok_or(MalformedAnswer::EmptyEntry(seq))?;
         Ok(Self::Receipt(receipt.conversation_id.parse()?))
+    }
+
+    fn is_message(&self, id: MessageId) -> bool {
+        matches!(self, Self::Message { place, .. } if place.id == id)
     }
 
     /// The place that the entry takes, if it is of the kind that takes one.

@@ -208,6 +208,18 @@ impl ServerProcess {
         Ok(())
     }
 
+    /// Starts it again and kills it after a while, whether it is ready by then or not.
+    ///
+    /// # Errors
+    ///
+    /// When the system cannot start or reap it.
+    pub async fn start_and_kill(&mut self, after: Duration) -> Result<(), ProcessError> {
+        let spawned = self.command.command(&self.ports).spawn();
+        self.child = spawned.map_err(|source| self.io(source))?;
+        tokio::time::sleep(after).await;
+        self.child.kill().await.map_err(|source| self.io(source))
+    }
+
     /// SIGTERM, and waits for the graceful end.
     ///
     /// # Errors

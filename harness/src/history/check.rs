@@ -17,8 +17,9 @@ pub(super) fn check(
     let mut violations = Vec::new();
     let devices = by_device(pages);
     check_answers(acknowledged, &mut violations);
+    check_commit_order(acknowledged, &mut violations);
     check_epoch(pages, &mut violations);
-    check_numbers(pages, &mut violations);
+    check_numbers(acknowledged, pages, &mut violations);
     check_places(acknowledged, pages, &mut violations);
     check_sent_once(pages, &mut violations);
     for (device_id, pages) in &devices {
@@ -51,11 +52,41 @@ fn check_answers(acknowledged: &[AcknowledgedSend], violations: &mut Vec<Violati
     let mut answers = HashMap::new();
     for send in acknowledged {
         let first = *answers.entry((send.sender_id, send.client_message_id)).or_insert(send);
-        if first != send {
+        let as_first = AcknowledgedSend { begun_after: first.begun_after, ..*send };
+        if *first != as_first {
             violations.push(Violation::AnswerChanged {
                 client_message_id: send.client_message_id,
                 first: first.message_id,
                 second: send.message_id,
+            });
+        }
+    }
+}
+
+/// P3: what was begun after another send had been answered has a higher number.
+fn check_commit_order(acknowledged: &[AcknowledgedSend], violations: &mut Vec<Violation>) {
+    // Per conversation: the answers at which its highest number rose, with that number.
+    let mut risen = HashMap::<ConversationId, Vec<(usize, ConversationSeq, MessageId)>>::new();
+    for (at, send) in acknowledged.iter().enumerate() {
+        let risen = risen.entry(send.conversation_id).or_default();
+        if risen.last().is_none_or(|(_, highest, _)| *highest < send.conversation_seq) {
+            risen.push((at, send.conversation_seq, send.message_id));
+        }
+    }
+    for send in acknowledged {
+        let risen = &risen[&send.conversation_id];
+        let before = risen.partition_point(|(at, ..)| *at < send.begun_after);
+        let Some((_, highest, earlier)) = before.checked_sub(1).map(|at| risen[at]) else {
+            continue;
+        };
+        // A retry's first try came before its own answer, too.
+        if highest >= send.conversation_seq && earlier != send.message_id {
+            violations.push(Violation::OrderReversed {
+                conversation_id: send.conversation_id,
+                earlier,
+                earlier_seq: highest,
+                later: send.message_id,
+                later_seq: send.conversation_seq,
             });
         }
     }
@@ -69,29 +100,45 @@ fn check_epoch(pages: &[ObservedPage], violations: &mut Vec<Violation>) {
     );
 }
 
-/// P3: a number of an inbox means the same to all devices, and what a page passed stays empty.
-fn check_numbers(pages: &[ObservedPage], violations: &mut Vec<Violation>) {
+/// P3: a number of an inbox means the same to all devices and to the sender's answer, and what a page
+/// passed stays empty.
+fn check_numbers(
+    acknowledged: &[AcknowledgedSend],
+    pages: &[ObservedPage],
+    violations: &mut Vec<Violation>,
+) {
     let mut present = HashMap::<(UserId, InboxSeq), SeenEntry>::new();
-    let mut absent = HashSet::<(UserId, InboxSeq)>::new();
-    for page in pages {
+    // With the page that was the first to pass it.
+    let mut absent = HashMap::<(UserId, InboxSeq), usize>::new();
+    for (at, page) in pages.iter().enumerate() {
+        let user_id = page.user_id;
         let held: BTreeSet<_> = page.entries.iter().map(|(seq, _)| *seq).collect();
         for &(seq, entry) in &page.entries {
-            let number = (page.user_id, seq);
-            if absent.contains(&number) {
-                violations.push(Violation::AppearedLate { user_id: page.user_id, seq, entry });
+            let number = (user_id, seq);
+            // Pages under way at the same time may arrive in either order.
+            if absent.get(&number).is_some_and(|passed_at| *passed_at < page.asked_after) {
+                violations.push(Violation::AppearedLate { user_id, seq, entry });
             }
             let first = *present.entry(number).or_insert(entry);
             if first != entry {
-                violations.push(Violation::InboxDiffers {
-                    user_id: page.user_id,
-                    seq,
-                    first,
-                    second: entry,
-                });
+                violations.push(Violation::InboxDiffers { user_id, seq, first, second: entry });
             }
         }
         let passed = (page.after.0 + 1..=page.through.0).map(InboxSeq);
-        absent.extend(passed.filter(|seq| !held.contains(seq)).map(|seq| (page.user_id, seq)));
+        for seq in passed.filter(|seq| !held.contains(seq)) {
+            absent.entry((user_id, seq)).or_insert(at);
+        }
+    }
+    for send in acknowledged {
+        let entry = present.get(&(send.sender_id, send.inbox_seq));
+        if let Some(entry) = entry.filter(|entry| !entry.is_message(send.message_id)) {
+            violations.push(Violation::AnswerMisplaced {
+                user_id: send.sender_id,
+                seq: send.inbox_seq,
+                message_id: send.message_id,
+                entry: *entry,
+            });
+        }
     }
 }
 

@@ -47,6 +47,35 @@ pub enum Violation {
         /// The other.
         second: InboxSeq,
     },
+    /// P3: a later send has a lower number.
+    #[error(
+        "in {conversation_id} {later} has {later_seq} although it was begun after {earlier} was \
+         answered with {earlier_seq} (P3)"
+    )]
+    OrderReversed {
+        /// Where.
+        conversation_id: ConversationId,
+        /// The one that was answered first.
+        earlier: MessageId,
+        /// Its number.
+        earlier_seq: ConversationSeq,
+        /// The one that was begun then.
+        later: MessageId,
+        /// Its number.
+        later_seq: ConversationSeq,
+    },
+    /// P3: the sender was told a number of his inbox that holds something else.
+    #[error("{user_id} was told that {message_id} is at {seq}, where {entry:?} is (P3)")]
+    AnswerMisplaced {
+        /// The sender.
+        user_id: UserId,
+        /// The number he was told.
+        seq: InboxSeq,
+        /// What should be there.
+        message_id: MessageId,
+        /// What is.
+        entry: SeenEntry,
+    },
     /// P3: two devices saw different entries at one number.
     #[error("the inbox of {user_id} holds {first:?} and {second:?} at {seq} (P3)")]
     InboxDiffers {

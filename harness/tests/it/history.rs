@@ -123,6 +123,50 @@ fn a_page_that_skips_numbers_is_found() {
 }
 
 #[test]
+fn a_later_send_with_a_lower_number_is_found() {
+    let world = World::new();
+    let mut history = world.empty();
+    history.acknowledged(world.sends[1]);
+    history.acknowledged(AcknowledgedSend { begun_after: 1, ..world.sends[0] });
+    let found = violations(&history);
+    assert!(matches!(found[..], [Violation::OrderReversed { .. }]), "{found:?}");
+}
+
+#[test]
+fn sends_under_way_at_the_same_time_and_retries_may_be_answered_in_any_order() {
+    let world = World::new();
+    let mut history = world.history();
+    history.acknowledged(AcknowledgedSend { begun_after: 0, ..world.sends[0] });
+    history.verify().unwrap();
+}
+
+#[test]
+fn a_sender_s_answer_that_names_another_entry_s_number_is_found() {
+    let world = World::new();
+    let mut history = world.history();
+    let mut send = AcknowledgedSend { sender_id: world.user, ..world.sends[0] };
+    history.acknowledged(send);
+    history.verify().unwrap();
+    send.client_message_id = ClientMessageId::random();
+    send.inbox_seq = InboxSeq(2);
+    history.acknowledged(send);
+    let found = violations(&history);
+    assert!(matches!(found[..], [Violation::AnswerMisplaced { .. }]), "{found:?}");
+}
+
+#[test]
+fn a_page_that_was_under_way_may_tell_what_a_newer_one_passed() {
+    let world = World::new();
+    let mut history = world.empty();
+    let mut page = world.page(0, 1..=3);
+    page.entries.remove(1);
+    history.observed(page);
+    history.observed(ObservedPage { asked_after: 0, ..world.page(1, 1..=3) });
+    let late = |violation: &Violation| matches!(violation, Violation::AppearedLate { .. });
+    assert!(!violations(&history).iter().any(late));
+}
+
+#[test]
 fn a_history_that_stops_before_the_head_does_not_count() {
     let world = World::new();
     let mut history = world.empty();
@@ -148,6 +192,8 @@ impl World {
             message_id: MessageId::random(),
             conversation_id,
             conversation_seq: ConversationSeq(seq),
+            inbox_seq: InboxSeq(seq),
+            begun_after: 0,
         };
         Self {
             user: UserId::random(),
@@ -195,6 +241,7 @@ impl World {
             after: InboxSeq(numbers.start() - 1),
             through: InboxSeq(*numbers.end()),
             head: InboxSeq(3),
+            asked_after: usize::MAX,
             entries: numbers.map(entry).collect(),
         }
     }
