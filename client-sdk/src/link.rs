@@ -162,13 +162,18 @@ impl Link {
         Performed::GoesOn
     }
 
-    /// A ticket that could not be renewed is tried as it is; the server says what it thinks of it.
+    /// Without a session there is no ticket, and the server says what it thinks of none; any other
+    /// failure passes.
     fn handle_renewed(renewed: Result<Bytes>) -> ClientInput {
         match renewed {
             Ok(ticket) => ClientInput::TicketRenewed(ticket),
             Err(error) => {
                 tracing::warn!(%error, "the connect ticket was not renewed");
-                ClientInput::TicketRenewed(Bytes::new())
+                if error.is_session_over() {
+                    ClientInput::TicketRenewed(Bytes::new())
+                } else {
+                    ClientInput::TicketNotRenewed
+                }
             }
         }
     }

@@ -48,6 +48,10 @@ enum State {
         until: Instant,
     },
     AwaitingTicket,
+    /// For the backoff, before the ticket is asked for again.
+    WithoutTicket {
+        until: Instant,
+    },
     Connecting {
         deadline: Instant,
     },
@@ -101,6 +105,7 @@ impl ClientSession {
             ClientInput::Disconnected | ClientInput::BadFrame(_) => {}
             ClientInput::Stored(cursor) => self.handle_stored(cursor, now),
             ClientInput::TicketRenewed(ticket) => self.handle_ticket(ticket, now),
+            ClientInput::TicketNotRenewed => self.handle_no_ticket(now),
             ClientInput::NetworkChanged => self.handle_network_changed(now),
             ClientInput::Stop => self.handle_stop(),
         }
@@ -112,6 +117,7 @@ impl ClientSession {
             State::Waiting { until } | State::SentAway { until } if until <= now => {
                 self.connect(now);
             }
+            State::WithoutTicket { until } if until <= now => self.renew_ticket(),
             State::Connecting { deadline } | State::Greeting { deadline, .. }
                 if deadline <= now =>
             {
@@ -126,6 +132,7 @@ impl ClientSession {
             | State::AwaitingTicket
             | State::Waiting { .. }
             | State::SentAway { .. }
+            | State::WithoutTicket { .. }
             | State::Connecting { .. }
             | State::Greeting { .. } => {}
         }
@@ -142,7 +149,9 @@ impl ClientSession {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Idle | State::AwaitingTicket => None,
-            State::Waiting { until } | State::SentAway { until } => Some(until),
+            State::Waiting { until }
+            | State::SentAway { until }
+            | State::WithoutTicket { until } => Some(until),
             State::Connecting { deadline } | State::Greeting { deadline, .. } => Some(deadline),
             State::Open(open) => Some(open.pong_deadline.unwrap_or(open.ping_at)),
         }
@@ -223,7 +232,8 @@ impl ClientSession {
                 State::Idle
                 | State::Waiting { .. }
                 | State::SentAway { .. }
-                | State::AwaitingTicket,
+                | State::AwaitingTicket
+                | State::WithoutTicket { .. },
                 _,
             ) => {}
             (State::Connecting { .. } | State::Greeting { .. } | State::Open(_), _) => {
@@ -291,10 +301,21 @@ impl ClientSession {
 
     fn handle_ticket(&mut self, ticket: Bytes, now: Instant) {
         self.ticket = ticket;
-        if self.state == State::AwaitingTicket {
+        if matches!(self.state, State::AwaitingTicket | State::WithoutTicket { .. }) {
             self.ticket_is_fresh = true;
             self.connect(now);
         }
+    }
+
+    fn handle_no_ticket(&mut self, now: Instant) {
+        if self.state == State::AwaitingTicket {
+            self.state = State::WithoutTicket { until: now + self.next_wait() };
+        }
+    }
+
+    fn renew_ticket(&mut self) {
+        self.state = State::AwaitingTicket;
+        self.effects.push(ClientEffect::RenewTicket);
     }
 
     fn handle_go_away(&mut self, go_away: GoAway, now: Instant) {
@@ -317,8 +338,7 @@ impl ClientSession {
         self.disconnect();
         let is_about_ticket = matches!(code, CloseCode::BadTicket | CloseCode::TicketExpired);
         if is_about_ticket && !self.ticket_is_fresh {
-            self.state = State::AwaitingTicket;
-            self.effects.push(ClientEffect::RenewTicket);
+            self.renew_ticket();
         } else if code.is_terminal() {
             self.state = State::Idle;
             self.effects.push(ClientEffect::Ended(code));
@@ -331,6 +351,7 @@ impl ClientSession {
         self.backoff.reset();
         match self.state {
             State::Waiting { .. } => self.connect(now),
+            State::WithoutTicket { .. } => self.renew_ticket(),
             // Find out at once whether the connection survived.
             State::Open(open) if open.pong_deadline.is_none() => self.ping(open, now),
             State::Idle
@@ -364,9 +385,13 @@ impl ClientSession {
 
     fn wait(&mut self, now: Instant) {
         self.settle_backoff(now);
-        let retry_in = self.backoff.next().unwrap_or(self.config.reconnect_max);
+        let retry_in = self.next_wait();
         self.state = State::Waiting { until: now + retry_in };
         self.effects.push(ClientEffect::Lost { retry_in });
+    }
+
+    fn next_wait(&mut self) -> Duration {
+        self.backoff.next().unwrap_or(self.config.reconnect_max)
     }
 
     /// Begins the backoff again if the connection that ends here was worth its wait. A server that

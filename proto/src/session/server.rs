@@ -282,7 +282,8 @@ impl ServerSession {
             return Some(ServerFrame::Pong { head: self.watch_is_up.then_some(self.head) });
         }
         if let Some(notice) = self.notice.take() {
-            return Some(ServerFrame::Notice(notice));
+            // The head may have moved quietly since.
+            return Some(ServerFrame::Notice(Notice { head: self.head, ..notice }));
         }
         self.typing.take().map(|typing| ServerFrame::Typing(*typing))
     }

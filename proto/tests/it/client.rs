@@ -666,6 +666,25 @@ mod a_ticket_that_is_refused {
     }
 
     #[test]
+    fn is_asked_for_again_when_nobody_could_be_asked() {
+        let mut client = refused(CloseCode::TicketExpired);
+        for _ in 0..10 {
+            assert_eq!(client.tell(ClientInput::TicketNotRenewed), []);
+            let patience = client.patience().unwrap();
+            assert!((ms(250)..=s(60)).contains(&patience), "{patience:?}");
+            assert_eq!(client.tell(ClientInput::TicketNotRenewed), [], "it is said once");
+            assert_eq!(client.patience(), Some(patience));
+            assert_eq!(client.time_out(), [ClientEffect::RenewTicket]);
+            assert_eq!(client.patience(), None);
+        }
+        client.tell(ClientInput::TicketNotRenewed);
+        assert_eq!(client.tell(ClientInput::NetworkChanged), [ClientEffect::RenewTicket]);
+        client.tell(ClientInput::TicketNotRenewed);
+        assert_eq!(renew(&mut client), [CONNECT]);
+        assert_eq!(client.tell(ClientInput::TicketNotRenewed), []);
+    }
+
+    #[test]
     fn may_be_renewed_before_anybody_asks() {
         let mut client = Client::started();
         assert_eq!(renew(&mut client), []);
@@ -865,6 +884,7 @@ fn input() -> impl Strategy<Value = ClientInput> {
         Just(()).prop_map(|()| ClientInput::BadFrame(FrameError::Malformed(String::new()))),
         (0..3u64, 0..100u64).prop_map(|(epoch, seq)| ClientInput::Stored(cursor(epoch, seq))),
         Just(()).prop_map(|()| ClientInput::TicketRenewed("renewed".into())),
+        Just(()).prop_map(|()| ClientInput::TicketNotRenewed),
         Just(()).prop_map(|()| ClientInput::NetworkChanged),
         Just(()).prop_map(|()| ClientInput::Stop),
     ];

@@ -29,6 +29,13 @@ pub(crate) fn highest_during<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, HIGHEST_BYTES.get().saturating_sub(before).max(0) as usize)
 }
 
+/// What is on the heap after `work` above what was there before it, in bytes.
+pub(crate) fn kept_after<T>(work: impl FnOnce() -> T) -> (T, isize) {
+    let before = LIVE_BYTES.get();
+    let result = work();
+    (result, LIVE_BYTES.get() - before)
+}
+
 fn count(bytes: isize) {
     let live = LIVE_BYTES.get() + bytes;
     LIVE_BYTES.set(live);
@@ -60,4 +67,6 @@ unsafe impl GlobalAlloc for Counting {
 fn the_heap_is_counted() {
     let ((), highest) = highest_during(|| drop(vec![0u8; 5000]));
     assert!((5000..6000).contains(&highest), "{highest} bytes were counted for 5000");
+    let (bytes, kept) = kept_after(|| vec![0u8; 5000]);
+    assert_eq!(kept, bytes.len() as isize);
 }

@@ -7,6 +7,7 @@ mod clock;
 mod codes;
 mod frames;
 mod heap;
+mod server;
 mod strategies;
 mod texts;
 mod tickets;

@@ -30,7 +30,8 @@ pub enum ClientEffect {
     PollInbox,
     /// Somebody is typing.
     Typing(Typing),
-    /// The ticket is no longer taken: refresh the session, answer with `TicketRenewed`.
+    /// The ticket is no longer taken: refresh the session, answer with `TicketRenewed` or
+    /// `TicketNotRenewed`.
     RenewTicket,
     /// The connection is lost; a new attempt follows by itself after this time.
     Lost {

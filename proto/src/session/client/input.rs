@@ -31,6 +31,8 @@ pub enum ClientInput {
     Stored(Cursor),
     /// The answer to [`RenewTicket`](super::ClientEffect::RenewTicket).
     TicketRenewed(Bytes),
+    /// The other answer: nobody could be asked, so it is asked for again after the backoff.
+    TicketNotRenewed,
     /// The network came back or changed: do not wait for the backoff. A window that the server
     /// gave in a go_away still counts.
     NetworkChanged,
@@ -51,6 +53,7 @@ impl fmt::Debug for ClientInput {
             Self::BadFrame(error) => formatter.debug_tuple("BadFrame").field(error).finish(),
             Self::Stored(cursor) => formatter.debug_tuple("Stored").field(cursor).finish(),
             Self::TicketRenewed(_) => formatter.write_str("TicketRenewed(..)"),
+            Self::TicketNotRenewed => formatter.write_str("TicketNotRenewed"),
             Self::NetworkChanged => formatter.write_str("NetworkChanged"),
             Self::Stop => formatter.write_str("Stop"),
         }
