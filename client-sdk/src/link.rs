@@ -218,3 +218,19 @@ async fn wait_for<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
 
 /// Inputs that may wait for the driver.
 pub(crate) const INPUTS_WAITING: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn only_a_session_that_is_over_is_without_a_ticket_for_good() {
+        let offline = Link::handle_renewed(Err(Error::Offline("no route".to_owned())));
+        assert!(matches!(offline, ClientInput::TicketNotRenewed));
+        let over = Link::handle_renewed(Err(Error::LoggedOut));
+        assert!(matches!(over, ClientInput::TicketRenewed(ticket) if ticket.is_empty()));
+        let renewed = Link::handle_renewed(Ok(Bytes::from_static(b"ticket")));
+        assert!(matches!(renewed, ClientInput::TicketRenewed(ticket) if ticket == "ticket"));
+    }
+}
