@@ -5,6 +5,7 @@ use std::{
     io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use nudge_proto::limits::PART_BYTES;
@@ -159,13 +160,22 @@ fn part_path(target: &Path, medium: &Medium) -> Result<PathBuf> {
 
 fn open_locked(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            "another download of the same medium is on its way here",
-        )),
-        Err(TryLockError::Error(error)) => Err(error),
+    // A download that was dropped a moment ago may still be writing its last piece.
+    let patience = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+                std::thread::sleep(LOCK_INTERVAL);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::ResourceBusy,
+                    "another download of the same medium is on its way here",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
 }
 
@@ -182,3 +192,33 @@ fn sync_folder(_file: &Path) -> io::Result<()> {
 
 /// Bytes written at a time.
 const WRITE_BYTES: usize = 256 * 1024;
+/// How long another download may take to let go of the part.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How often the part's lock is tried meanwhile.
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_being_let_go_of_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let first = open_locked(&path).unwrap();
+        let waiting = std::thread::spawn(move || open_locked(&path).map(drop));
+        std::thread::sleep(4 * LOCK_INTERVAL);
+        assert!(!waiting.is_finished(), "the second did not wait for the first");
+        drop(first);
+        waiting.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_part_that_is_in_use_is_not_waited_for_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let _first = open_locked(&path).unwrap();
+        let error = open_locked(&path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy, "{error}");
+    }
+}
