@@ -32,7 +32,11 @@ pub(crate) async fn run(core: Arc<Core>) {
                 Err(error) => {
                     let wait = backoff.next().unwrap_or(core.config.retry_max);
                     tracing::debug!(%error, ?wait, "the inbox was not read");
-                    sleep(wait).await;
+                    // Whoever rings knows that it may work now: a log in, the link that stands again.
+                    tokio::select! {
+                        () = sleep(wait) => {}
+                        () = core.sync_bell.notified() => {}
+                    }
                 }
             }
         }
