@@ -1,11 +1,15 @@
 //! The command line.
 
+mod demo;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::Settings;
+
+pub(crate) use demo::Demo;
 
 /// A self-hosted messaging backend: a tiny notice over one cheap socket, the content pulled over HTTP
 #[derive(Debug, Parser)]
@@ -29,6 +33,7 @@ impl Cli {
 pub(crate) enum Command {
     /// Run the whole server in one process, with nothing installed
     Serve(Box<Serve>),
+    Demo(Demo),
     /// Bring the database up to date, and stop
     Migrate(Migrate),
 }

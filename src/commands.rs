@@ -1,5 +1,6 @@
 //! What each command does, one file each.
 
+mod demo;
 mod migrate;
 mod serve;
 
@@ -14,6 +15,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     runtime.block_on(async {
         match cli.command {
             Command::Serve(serve) => serve::run(*serve).await,
+            Command::Demo(demo) => demo::run(demo).await,
             Command::Migrate(migrate) => migrate::run(migrate).await,
         }
     })

@@ -1,9 +1,11 @@
 //! `nudge`: one binary for servers and terminals. It parses, starts and prints.
 
+mod bars;
 mod cli;
 #[expect(clippy::print_stdout, reason = "a command's output is its product")]
 mod commands;
 mod failure;
+mod human;
 mod settings;
 mod system;
 mod tls;
