@@ -196,11 +196,19 @@ async fn check(response: Response) -> Result<Response> {
         .get(header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .map(Duration::from_secs);
-    let is_protobuf = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(PROTOBUF.as_bytes()));
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    let is_of = |expected: &str| {
+        media_type.is_some_and(|value| value.as_bytes().starts_with(expected.as_bytes()))
+    };
+    let (is_protobuf, is_json) = (is_of(PROTOBUF), is_of(PROBLEM_JSON));
     let body = read(response).await?;
+    if body.is_empty()
+        && (is_protobuf || is_json)
+        && let Some(code) = code_of_status(status)
+    {
+        let detail = status.canonical_reason().unwrap_or_default().to_owned();
+        return Err(Error::Refused { code, detail, retry_after });
+    }
     let problem = if is_protobuf {
         <pb::Problem as prost::Message>::decode(&body[..]).ok()
     } else {
@@ -214,6 +222,18 @@ async fn check(response: Response) -> Result<Response> {
             Err(Error::Offline(format!("the server answered {status}")))
         }
         Err(_) => Err(Error::Protocol(format!("{status} with the code {:?}", problem.code))),
+    }
+}
+
+/// The code behind the status of an answer to HEAD, which has no problem document; where several
+/// share the status, the one after which the SDK does the right thing.
+fn code_of_status(status: StatusCode) -> Option<ErrorCode> {
+    match status {
+        StatusCode::UNAUTHORIZED => Some(ErrorCode::AccessTokenExpired),
+        StatusCode::NOT_FOUND => Some(ErrorCode::NotFound),
+        StatusCode::GONE => Some(ErrorCode::UploadExpired),
+        StatusCode::TOO_MANY_REQUESTS => Some(ErrorCode::RateLimited),
+        _ => None,
     }
 }
 
@@ -237,3 +257,4 @@ async fn read(response: Response) -> Result<Vec<u8>> {
 }
 
 const PROTOBUF: &str = "application/x-protobuf";
+const PROBLEM_JSON: &str = "application/problem+json";
