@@ -7,7 +7,7 @@
 //! - `client`: the calls, by subject
 //! - `core`: what the parts share; `state`: what lasts; `http`, `credentials`, `tls`: the way to fetch
 //! - `link`: the way to signal; `sync`: the inbox; `outbox`: what is to be sent
-//! - `upload`, `download`, `transfer`, `files`: media
+//! - `upload`, `download`, `transfer`, `files`, `medium_head`: media
 #![warn(missing_docs)]
 
 mod config;
@@ -59,6 +59,8 @@ pub use download::{Download, Downloaded};
 mod transfer;
 
 mod files;
+
+mod medium_head;
 
 pub use nudge_proto::{
     ClientMessageId, CloseCode, ConversationId, ConversationSeq, DeviceId, ErrorCode, MediumId,

@@ -2,12 +2,27 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use nudge_proto::ClientMessageId;
+use nudge_proto::{ClientMessageId, MediumId};
+use reqwest::Method;
 
 use super::Client;
-use crate::{download::Download, error::Result, model::Medium};
+use crate::{
+    download::Download, error::Result, limits::REQUEST_TIMEOUT, medium_head, model::Medium,
+};
 
 impl Client {
+    /// What the server says of a medium; nothing of it is downloaded.
+    ///
+    /// # Errors
+    ///
+    /// `not_found`, other refusals, [`Error::Offline`](crate::Error::Offline).
+    pub async fn medium(&self, id: MediumId) -> Result<Medium> {
+        let path = format!("/v1/media/{id}");
+        let build = |request: reqwest::RequestBuilder| request.timeout(REQUEST_TIMEOUT);
+        let response = self.core.http.send(Method::HEAD, &path, build).await?;
+        medium_head::read(id, response.headers())
+    }
+
     /// Begins, or goes on with, bringing a medium to `target`, which it replaces once it is whole.
     ///
     /// Beside it lies a hidden part file meanwhile. See [`Medium::safe_file_name`] for a name.
