@@ -39,7 +39,7 @@ pub struct Auth {
     /// Counts attempts to guess one.
     pub attempts: Attempts,
     /// Devices whose access tokens are no longer taken.
-    pub revoked: Revoked,
+    revoked: Revoked,
 }
 
 /// Who is asking.
@@ -76,7 +76,7 @@ pub enum AuthError {
     RefreshInvalid,
     /// An old refresh token came back.
     #[error("this refresh token was used before, so the device is revoked: log in as a new one")]
-    RefreshReused,
+    RefreshReused(Caller),
     /// Handle or password is wrong.
     #[error("handle or password is wrong")]
     Credentials,
@@ -100,7 +100,7 @@ impl AuthError {
             Self::AccessInvalid => ErrorCode::AccessTokenInvalid,
             Self::DeviceRevoked => ErrorCode::DeviceRevoked,
             Self::RefreshInvalid => ErrorCode::RefreshTokenInvalid,
-            Self::RefreshReused => ErrorCode::RefreshTokenReused,
+            Self::RefreshReused(_) => ErrorCode::RefreshTokenReused,
             Self::Credentials => ErrorCode::CredentialsInvalid,
             Self::TooManyAttempts => ErrorCode::RateLimited,
             Self::Store(error) => error.code(),
@@ -146,9 +146,15 @@ impl Auth {
     ///
     /// When the store does not answer.
     pub async fn reload_revoked(&self) -> Result<(), StoreError> {
-        let since = self.clock.now().0.saturating_sub(2 * ACCESS_TOKEN_TIME.as_millis() as u64);
-        self.revoked.replace(self.store.revoked_since(UnixMs(since)).await?);
+        let now = self.clock.now();
+        let since = UnixMs(now.0.saturating_sub(2 * ACCESS_TOKEN_TIME.as_millis() as u64));
+        self.revoked.renew(self.store.revoked_since(since).await?, now, since);
         Ok(())
+    }
+
+    /// Takes no more access tokens of a device, or of any device of the user, on this node.
+    pub fn revoke(&self, user_id: UserId, device_id: Option<DeviceId>) {
+        self.revoked.insert(user_id, device_id, self.clock.now());
     }
 
     /// The keys that signal checks tickets with.
@@ -215,7 +221,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`AuthError::RefreshInvalid`]; [`AuthError::RefreshReused`] after revoking the device.
+    /// [`AuthError::RefreshInvalid`]; [`AuthError::RefreshReused`] once the store has revoked the
+    /// device: that is to be told.
     pub async fn refresh(&self, token: &str) -> Result<pb::Session, AuthError> {
         let (caller, chain, n) = self.keys.check_refresh(token)?;
         let refresh = Refresh {
@@ -227,10 +234,7 @@ impl Auth {
         };
         match self.store.refresh(refresh).await? {
             Refreshed::Ended => Err(AuthError::RefreshInvalid),
-            Refreshed::Reused => {
-                self.revoked.insert(caller);
-                Err(AuthError::RefreshReused)
-            }
+            Refreshed::Reused => Err(AuthError::RefreshReused(caller)),
             Refreshed::Next { n, cursor } => {
                 let account = self.store.account(caller.user_id).await?;
                 let account = account.ok_or(AuthError::RefreshInvalid)?;

@@ -9,6 +9,7 @@ use crate::{
     bus::{Bus, LocalBus},
     clock::Clock,
     config::FetchConfig,
+    durable::make_directory,
     http::{App, private_router, public_router},
     limits::{UPLOAD_IDLE_TIMEOUT, UPLOAD_TIME},
     media::{MediaLimits, Uploads},
@@ -74,11 +75,13 @@ pub struct FetchParts {
     pub clock: Clock,
     /// The way to other nodes.
     pub bus: Arc<dyn Bus>,
+    /// Where the bytes of media lie; `None` for a directory in the data folder.
+    pub objects: Option<Arc<dyn Objects>>,
 }
 
 impl Default for FetchParts {
     fn default() -> Self {
-        Self { clock: Clock::system(), bus: Arc::new(LocalBus::default()) }
+        Self { clock: Clock::system(), bus: Arc::new(LocalBus::default()), objects: None }
     }
 }
 
@@ -98,19 +101,36 @@ impl Fetch {
     ///
     /// [`FetchError`] says what is wrong.
     pub async fn start_with(config: FetchConfig, parts: FetchParts) -> Result<Self, FetchError> {
-        std::fs::create_dir_all(&config.data_dir).map_err(|source| FetchError::DataDir {
+        make_directory(&config.data_dir).map_err(|source| FetchError::DataDir {
             path: config.data_dir.display().to_string(),
             source,
         })?;
         // Ports first: they are the likeliest to be taken, and nothing is to undo then.
-        let public = listen(config.public).await?;
-        let private = listen(config.private).await?;
+        let listeners = (listen(config.public).await?, listen(config.private).await?);
         let database = config.data_dir.join("nudge.db");
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database, &config.database).await?);
-        let store_id = store.identity().await?.store_id;
-        let objects: Arc<dyn Objects> =
-            Arc::new(LocalObjects::open(&config.data_dir.join("objects"), store_id).await?);
-        let FetchParts { clock, bus } = parts;
+        let started = Self::serve(config, parts, listeners, Arc::clone(&store)).await;
+        if started.is_err() {
+            // Whoever tries again in this process finds the store free.
+            store.close().await;
+        }
+        started
+    }
+
+    async fn serve(
+        config: FetchConfig,
+        parts: FetchParts,
+        (public, private): (TcpListener, TcpListener),
+        store: Arc<dyn Store>,
+    ) -> Result<Self, FetchError> {
+        let FetchParts { clock, bus, objects } = parts;
+        let objects = match objects {
+            Some(objects) => objects,
+            None => {
+                let store_id = store.identity().await?.store_id;
+                Arc::new(LocalObjects::open(&config.data_dir.join("objects"), store_id).await?)
+            }
+        };
         let uploads = Uploads::new(
             Arc::clone(&store),
             Arc::clone(&objects),
@@ -127,6 +147,7 @@ impl Fetch {
         );
         let tls = config.tls.clone().map(with_http_alpn);
         let (public_at, private_at) = (config.public, config.private);
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let app = App {
             store: Arc::clone(&store),
             objects,
@@ -135,8 +156,8 @@ impl Fetch {
             auth,
             clock,
             config: Arc::new(config),
+            tasks: tasks.clone(),
         };
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         upkeep::start(&app, &hub, &tasks, &stop);
         let cannot = |address| move |source| FetchError::Listen { address, source };
         Ok(Self {

@@ -23,15 +23,15 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, header},
     middleware,
     routing::{delete, get, patch, post, put},
 };
-use nudge_proto::limits::REQUEST_BYTES_MAX;
+use nudge_proto::{ErrorCode, limits::REQUEST_BYTES_MAX};
+use tokio_util::task::TaskTracker;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
-    timeout::TimeoutLayer,
 };
 
 use crate::{
@@ -39,10 +39,9 @@ use crate::{
     bus::{Bus, BusEvent},
     clock::Clock,
     config::FetchConfig,
-    limits::REQUEST_TIMEOUT,
     media::Uploads,
     objects::Objects,
-    store::{Outcome, Store},
+    store::{Outcome, Store, StoreError},
 };
 
 pub use error::ApiError;
@@ -64,15 +63,37 @@ pub struct App {
     pub clock: Clock,
     /// What the operator decided.
     pub config: Arc<FetchConfig>,
+    /// Writes whose client may be gone.
+    pub tasks: TaskTracker,
 }
 
 impl App {
-    /// Tells the bus what an answered write moved.
-    fn announce<T>(&self, outcome: Outcome<T>) -> T {
-        if !outcome.moved.is_empty() {
-            self.bus.publish(BusEvent::Moved(outcome.moved));
-        }
-        outcome.value
+    /// Writes, and tells the bus what moved: also when the client goes away meanwhile, because nobody
+    /// would be told of what was committed before the next sweep.
+    async fn commit<T, W, F>(&self, write: W) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        W: FnOnce(Arc<dyn Store>) -> F,
+        F: Future<Output = Result<Outcome<T>, StoreError>> + Send + 'static,
+    {
+        let (write, bus) = (write(Arc::clone(&self.store)), Arc::clone(&self.bus));
+        self.see_through(async move {
+            let outcome = write.await?;
+            if !outcome.moved.is_empty() {
+                bus.publish(BusEvent::Moved(outcome.moved));
+            }
+            Ok(outcome.value)
+        })
+        .await
+    }
+
+    /// Does all of `work`, whether or not the client waits for it.
+    async fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let done = self.tasks.spawn(work).await;
+        done.unwrap_or_else(|error| Err(ApiError::new(ErrorCode::Internal, error.to_string())))
     }
 }
 
@@ -128,7 +149,7 @@ fn requests() -> Router<App> {
         .route("/v1/inbox", get(inbox::page))
         .route("/v1/inbox/ack", post(inbox::ack))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
+        .layer(middleware::from_fn(request::within_time))
 }
 
 /// Bodies of any length, which have deadlines of their own.

@@ -10,7 +10,7 @@
 //! - [`auth`]: passwords, tokens, keys
 //! - [`watch`]: the hub that tells signal nodes what moved
 //! - [`http`]: the API
-//! - `server`: connections; `upkeep`: what runs by itself
+//! - `server`: connections; `upkeep`: what runs by itself; `durable`: directories
 //! - [`Fetch`]: all of it, started
 
 pub mod config;
@@ -34,6 +34,8 @@ pub mod auth;
 pub mod watch;
 
 pub mod http;
+
+mod durable;
 
 mod server;
 

@@ -7,8 +7,13 @@ use std::time::Duration;
 pub const CONNECTIONS_MAX: usize = 20_000;
 /// A TLS handshake must be done within this time.
 pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A request's head must arrive within this time; also how long an idle HTTP/1.1 connection stays.
+/// A request's head must arrive within this time.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this time: it costs far more than an idle signal
+/// connection.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The peer must take some of what is written to it within this time.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Requests at a time on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 100;
 /// An HTTP/2 connection is asked for a sign of life this often.

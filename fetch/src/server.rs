@@ -1,12 +1,14 @@
 //! Connections: accepted, counted, given deadlines, and let go in an orderly way.
 
+mod activity;
+mod deadline;
+
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
-    service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -17,9 +19,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::limits::{
-    CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP2_KEEP_ALIVE, HTTP2_STREAMS_MAX, SHUTDOWN_TIMEOUT,
-    TLS_HANDSHAKE_TIMEOUT,
+    CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP2_KEEP_ALIVE, HTTP2_STREAMS_MAX, IDLE_TIMEOUT,
+    SHUTDOWN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, WRITE_TIMEOUT,
 };
+use activity::Activity;
+use deadline::WriteDeadline;
 
 /// One listener and its connections.
 #[derive(Debug)]
@@ -131,12 +135,20 @@ where
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
         .keep_alive_interval(HTTP2_KEEP_ALIVE)
         .keep_alive_timeout(HEADER_TIMEOUT);
-    let service = TowerToHyperService::new(router);
+    let activity = Activity::default();
+    let service = activity.watch(router);
+    let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
+    let enough = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = activity.idle_for(IDLE_TIMEOUT) => {}
+        }
+    };
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = stop.cancelled() => {
+        () = enough => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 served = connection.as_mut() => served,

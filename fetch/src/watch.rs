@@ -1,11 +1,20 @@
 //! The watch hub: tells signal nodes what moved for the users they hold.
 //!
 //! To register means: subscribe, then read the head, then answer. What moves in between is told
-//! twice rather than not at all. Once per heartbeat the head and the revocation of every held device
-//! are read again from the store, so that nothing depends on the bus.
+//! twice rather than not at all. At least once per heartbeat the head and the revocation of every held
+//! device are read again from the store, so that nothing depends on the bus.
+//!
+//! # Layout, in reading order
+//!
+//! - `hub`: the hub, and what it hears from the bus
+//! - `upward`: what a node says, and what it is answered
+//! - `sweep`: what is told without the bus
+//! - `held`: who is held by which stream; `stream`: what waits to go down one
 
 mod held;
 mod hub;
 mod stream;
+mod sweep;
+mod upward;
 
 pub use hub::{HubWatch, WatchHub};

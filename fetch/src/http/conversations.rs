@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::{extract::State, http::StatusCode};
 use nudge_proto::{
     ConversationId, ConversationSeq, MessageId,
@@ -14,7 +16,7 @@ use super::{
 use crate::{
     auth::Caller,
     bus::BusEvent,
-    store::{ConversationKind, NewConversation, UnixMs},
+    store::{ConversationKind, NewConversation, Store, UnixMs},
 };
 
 #[derive(Deserialize)]
@@ -72,7 +74,8 @@ pub(super) async fn create(
         title: check_title(request.title)?,
         now,
     };
-    let (id, created) = app.announce(app.store.create_conversation(new).await?);
+    let (id, created) =
+        app.commit(|store| async move { store.create_conversation(new).await }).await?;
     let conversation = app.store.conversation(caller.user_id, id, now).await?;
     format.created(created, &convert::conversation(&conversation))
 }
@@ -97,7 +100,10 @@ pub(super) async fn update(
     let now = app.clock.now();
     if let Some(title) = request.title {
         let title = check_title(title)?;
-        app.announce(app.store.set_title(caller.pair(), id, &title, now).await?);
+        let set = |store: Arc<dyn Store>| async move {
+            store.set_title(caller.pair(), id, &title, now).await
+        };
+        app.commit(set).await?;
     }
     if let Some(until) = request.muted_until_ms {
         app.store.set_muted(caller.user_id, id, UnixMs(until.min(i64::MAX as u64))).await?;

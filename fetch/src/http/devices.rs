@@ -5,7 +5,10 @@ use super::{
     ApiError, App,
     extract::{ApiResult, Format, Path},
 };
-use crate::{auth::Caller, bus::BusEvent};
+use crate::{
+    auth::{Auth, Caller},
+    bus::{Bus, BusEvent},
+};
 
 pub(super) async fn list(State(app): State<App>, caller: Caller, format: Format) -> ApiResult {
     let devices = app.store.devices(caller.user_id).await?;
@@ -34,8 +37,22 @@ pub(super) async fn revoke_and_tell(
     user_id: UserId,
     device_id: DeviceId,
 ) -> Result<(), ApiError> {
-    app.store.revoke_device(user_id, device_id, app.clock.now()).await?;
-    app.auth.revoked.insert(Caller { user_id, device_id });
-    app.bus.publish(BusEvent::Revoked { user_id, device_id: Some(device_id) });
-    Ok(())
+    let (this, now) = (app.clone(), app.clock.now());
+    app.see_through(async move {
+        this.store.revoke_device(user_id, device_id, now).await?;
+        tell_revoked(&this.auth, this.bus.as_ref(), user_id, Some(device_id));
+        Ok(())
+    })
+    .await
+}
+
+/// What the store has revoked is no good here from now on, and elsewhere once the bus has told.
+pub(super) fn tell_revoked(
+    auth: &Auth,
+    bus: &dyn Bus,
+    user_id: UserId,
+    device_id: Option<DeviceId>,
+) {
+    auth.revoke(user_id, device_id);
+    bus.publish(BusEvent::Revoked { user_id, device_id });
 }

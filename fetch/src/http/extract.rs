@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use http_body_util::LengthLimitError;
 use nudge_proto::{ErrorCode, limits::REQUEST_BYTES_MAX};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -117,12 +118,7 @@ where
 
     async fn from_request(request: Request<HttpBody>, _state: &S) -> Result<Self, ApiError> {
         let content_type = request.headers().get(header::CONTENT_TYPE).cloned();
-        let body = to_bytes(request.into_body(), REQUEST_BYTES_MAX).await.map_err(|error| {
-            ApiError::new(
-                ErrorCode::RequestTooLarge,
-                format!("the body cannot be read, or is above {REQUEST_BYTES_MAX} bytes: {error}"),
-            )
-        })?;
+        let body = to_bytes(request.into_body(), REQUEST_BYTES_MAX).await.map_err(unreadable)?;
         match content_type {
             Some(value) if names_protobuf(&value) => T::decode(body).map(Self).map_err(|error| {
                 ApiError::invalid(format!("the body is not the protobuf: {error}"))
@@ -136,6 +132,18 @@ where
                 .map_err(|error| ApiError::invalid(format!("the body is not the JSON: {error}"))),
         }
     }
+}
+
+/// Too long, or broken off.
+fn unreadable(error: axum::Error) -> ApiError {
+    let source = std::error::Error::source(&error);
+    if source.is_some_and(|source| source.is::<LengthLimitError>()) {
+        return ApiError::new(
+            ErrorCode::RequestTooLarge,
+            format!("the body is above {REQUEST_BYTES_MAX} bytes"),
+        );
+    }
+    ApiError::invalid(format!("the body broke off: {error}"))
 }
 
 fn names_protobuf(value: &HeaderValue) -> bool {

@@ -5,11 +5,11 @@ use super::{
     ApiError, App,
     accounts::{check_password, name_or},
     convert,
+    devices::tell_revoked,
     extract::{ApiResult, Body, Format},
 };
 use crate::{
     auth::{AuthError, Caller},
-    bus::BusEvent,
     store::Account,
 };
 
@@ -49,12 +49,13 @@ pub(super) async fn delete(
     Body(request): Body<pb::DeleteAccountRequest>,
 ) -> Result<StatusCode, ApiError> {
     check_own_password(&app, caller, request.password).await?;
-    let devices = app.store.devices(caller.user_id).await?;
-    app.store.begin_deletion(caller.user_id, app.clock.now()).await?;
-    for device in devices {
-        app.auth.revoked.insert(Caller { device_id: device.id, ..caller });
-    }
-    app.bus.publish(BusEvent::Revoked { user_id: caller.user_id, device_id: None });
+    let (this, user_id) = (app.clone(), caller.user_id);
+    app.see_through(async move {
+        this.store.begin_deletion(user_id, this.clock.now()).await?;
+        tell_revoked(&this.auth, this.bus.as_ref(), user_id, None);
+        Ok(())
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

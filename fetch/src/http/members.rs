@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use axum::{extract::State, http::StatusCode};
 use nudge_proto::{ConversationId, UserId, pb::content as pb};
 
@@ -5,7 +7,10 @@ use super::{
     ApiError, App,
     extract::{Body, Path},
 };
-use crate::{auth::Caller, store::Role};
+use crate::{
+    auth::Caller,
+    store::{Role, Store},
+};
 
 pub(super) async fn put(
     State(app): State<App>,
@@ -18,7 +23,10 @@ pub(super) async fn put(
         pb::Role::Member | pb::Role::Unspecified => Role::Member,
     };
     let now = app.clock.now();
-    app.announce(app.store.put_member(caller.pair(), id, user_id, role, now).await?);
+    let put = |store: Arc<dyn Store>| async move {
+        store.put_member(caller.pair(), id, user_id, role, now).await
+    };
+    app.commit(put).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -28,6 +36,9 @@ pub(super) async fn remove(
     Path((id, user_id)): Path<(ConversationId, UserId)>,
 ) -> Result<StatusCode, ApiError> {
     let now = app.clock.now();
-    app.announce(app.store.remove_member(caller.pair(), id, user_id, now).await?);
+    let remove = |store: Arc<dyn Store>| async move {
+        store.remove_member(caller.pair(), id, user_id, now).await
+    };
+    app.commit(remove).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,9 @@
 use axum::extract::State;
 use nudge_proto::{
     ClientMessageId, ConversationId, ConversationSeq, ErrorCode, MediumId, MessageId,
-    limits::{BODY_BYTES_MAX, CONTENT_TYPE_BYTES_MAX, LIST_PAGE_MAX, TTL_MAX},
+    limits::{
+        BODY_BYTES_MAX, CONTENT_TYPE_BYTES_MAX, LIST_PAGE_MAX, MEDIA_PER_MESSAGE_MAX, TTL_MAX,
+    },
     pb::content as pb,
 };
 use serde::Deserialize;
@@ -43,7 +45,7 @@ pub(super) async fn send(
         media_expire_at: UnixMs(now.0 + media_ms),
         now,
     };
-    let sent = app.announce(app.store.send(send).await?);
+    let sent = app.commit(|store| async move { store.send(send).await }).await?;
     format.created(sent.created, &convert::sent(&sent, id))
 }
 
@@ -88,6 +90,12 @@ fn check_content(request: &pb::SendRequest) -> Result<(), ApiError> {
         return Err(ApiError::invalid(format!(
             "a content type has at most {CONTENT_TYPE_BYTES_MAX} bytes, not {}",
             request.content_type.len()
+        )));
+    }
+    if request.media_ids.len() > MEDIA_PER_MESSAGE_MAX {
+        return Err(ApiError::invalid(format!(
+            "a message names at most {MEDIA_PER_MESSAGE_MAX} media, not {}",
+            request.media_ids.len()
         )));
     }
     match request.ttl_s {

@@ -7,11 +7,13 @@ use axum::{
     extract::Request,
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
+use nudge_proto::ErrorCode;
 use uuid::Uuid;
 
-use super::{error::Refusal, extract::Format};
+use super::{ApiError, error::Refusal, extract::Format};
+use crate::limits::REQUEST_TIMEOUT;
 
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -33,6 +35,18 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
     response
+}
+
+/// Gives a request that is no transfer its time. What it wrote may have happened: a retry tells.
+pub(super) async fn within_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail =
+                format!("the request took more than {} s: try again", REQUEST_TIMEOUT.as_secs());
+            ApiError::new(ErrorCode::RequestTimeout, detail).into_response()
+        }
+    }
 }
 
 fn render(response: Response, refusal: Refusal, format: Format, request_id: &str) -> Response {

@@ -1,10 +1,12 @@
+use std::sync::Arc;
+
 use axum::{extract::State, http::StatusCode};
 use nudge_proto::{Handle, pb::content as pb};
 
 use super::{
     ApiError, App,
     accounts::name_or,
-    devices::revoke_and_tell,
+    devices::{revoke_and_tell, tell_revoked},
     extract::{ApiResult, Body, Format},
 };
 use crate::{
@@ -38,7 +40,16 @@ pub(super) async fn refresh(
     format: Format,
     Body(request): Body<pb::RefreshRequest>,
 ) -> ApiResult {
-    format.ok(&app.auth.refresh(&request.refresh_token).await?)
+    let bus = Arc::clone(&app.bus);
+    let auth = Arc::clone(&app.auth);
+    let refresh = async move {
+        let refreshed = auth.refresh(&request.refresh_token).await;
+        if let Err(AuthError::RefreshReused(Caller { user_id, device_id })) = &refreshed {
+            tell_revoked(&auth, bus.as_ref(), *user_id, Some(*device_id));
+        }
+        Ok(refreshed?)
+    };
+    format.ok(&app.see_through(refresh).await?)
 }
 
 pub(super) async fn end(State(app): State<App>, caller: Caller) -> Result<StatusCode, ApiError> {

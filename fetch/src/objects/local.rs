@@ -31,6 +31,7 @@ use nudge_proto::MediumId;
 use uuid::Uuid;
 
 use super::{ByteStream, CommittedSegment, Listing, ObjectError, Objects, Segment};
+use crate::durable::{self, make_directory};
 
 /// Objects in a local directory.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ impl LocalObjects {
         let layout = Layout { root: root.to_owned() };
         let opened = layout.clone();
         blocking(move || {
-            for directory in [opened.uploads(), opened.media()] {
-                fs::create_dir_all(&directory)
+            for directory in [&opened.root, &opened.uploads(), &opened.media()] {
+                make_directory(directory)
                     .map_err(ObjectError::io("make the directory for media"))?;
             }
             marker::claim(&opened.root, store_id)?;
@@ -151,11 +152,8 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Makes the names in a directory durable.
 fn sync_directory(path: &Path) -> Result<(), ObjectError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(ObjectError::io("sync a directory"))
+    durable::sync_directory(path).map_err(ObjectError::io("sync a directory"))
 }
 
 fn ignore_missing(result: io::Result<()>) -> io::Result<()> {

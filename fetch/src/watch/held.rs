@@ -7,10 +7,12 @@ use std::{
 
 use nudge_proto::{
     CloseCode, DeviceId, InboxSeq, UserId,
-    watch::{Generation, Hold, SessionKey},
+    frame::Notice,
+    watch::{Down, Generation, Hold, SessionKey},
 };
 
 use super::stream::DownQueue;
+use crate::store::DeviceState;
 
 /// Every held session, by user.
 #[derive(Debug, Default)]
@@ -92,18 +94,51 @@ impl Held {
         }
     }
 
+    /// Lets a device's session go, or all of the user's, and tells their streams.
+    pub(super) fn revoke(&mut self, user_id: UserId, device_id: Option<DeviceId>) {
+        let of_device = |session: &&HeldSession| {
+            device_id.is_none_or(|device_id| device_id == session.device_id)
+        };
+        let revoked: Vec<_> = self.sessions(user_id).iter().filter(of_device).cloned().collect();
+        for session in revoked {
+            self.remove(session.stream, session.key);
+            session.down.push(Down::Revoked { user_id, device_id: Some(session.device_id) });
+        }
+    }
+
+    /// Whether the session is still held under this key.
+    pub(super) fn holds(&self, stream: StreamId, key: SessionKey) -> bool {
+        self.keys.contains_key(&(stream, key))
+    }
+
     /// The sessions of a user.
     pub(super) fn sessions(&self, user_id: UserId) -> &[HeldSession] {
         self.users.get(&user_id).map_or(&[], |user| &user.sessions)
     }
 
-    /// Whether `head` is news for a user who is held.
-    pub(super) fn raise_head(&mut self, user_id: UserId, head: InboxSeq) -> bool {
-        self.users.get_mut(&user_id).is_some_and(|user| {
-            let is_news = head > user.head;
-            user.head = user.head.max(head);
-            is_news
-        })
+    /// Tells a user's sessions that his inbox moved.
+    pub(super) fn tell_head(&mut self, user_id: UserId, notice: Notice, except: Option<DeviceId>) {
+        if let Some(user) = self.users.get_mut(&user_id) {
+            user.head = user.head.max(notice.head);
+            user.push_head(user_id, notice, except, None);
+        }
+    }
+
+    /// Tells a user's sessions what the store says, if it is news; `knows` was told already.
+    pub(super) fn tell_state(
+        &mut self,
+        user_id: UserId,
+        state: &DeviceState,
+        knows: Option<(StreamId, SessionKey)>,
+    ) {
+        if let Some(user) = self.users.get_mut(&user_id)
+            && state.head > user.head
+        {
+            let message_id = state.newest_message;
+            let notice = Notice { head: state.head, message_id, ..Notice::default() };
+            user.head = state.head;
+            user.push_head(user_id, notice, None, knows);
+        }
     }
 
     /// Every held device.
@@ -118,6 +153,22 @@ impl Held {
 
     pub(super) fn len(&self) -> usize {
         self.keys.len()
+    }
+}
+
+impl HeldUser {
+    fn push_head(
+        &self,
+        user_id: UserId,
+        notice: Notice,
+        except: Option<DeviceId>,
+        knows: Option<(StreamId, SessionKey)>,
+    ) {
+        for session in &self.sessions {
+            if Some((session.stream, session.key)) != knows {
+                session.down.push_head(user_id, notice, except);
+            }
+        }
     }
 }
 

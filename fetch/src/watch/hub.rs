@@ -9,40 +9,39 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use nudge_proto::{
-    CloseCode, DeviceId, Epoch, UserId,
-    frame::Notice,
-    watch::{Down, DownStream, Generation, Hold, Up, UpStream, WATCH_BATCH_MAX, Watch, WatchError},
+    DeviceId, Epoch, UserId,
+    watch::{Down, DownStream, UpStream, Watch, WatchError},
 };
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    held::{Held, HeldSession, StreamId},
+    held::{Held, StreamId},
     stream::DownQueue,
 };
 use crate::{
-    auth::{Auth, Caller},
+    auth::Auth,
     bus::{Bus, BusEvent, Heard},
     clock::Clock,
-    limits::{WATCH_SESSIONS_MAX, WATCH_STREAMS_MAX},
-    store::{Ack, DeviceState, Store},
+    limits::WATCH_STREAMS_MAX,
+    store::Store,
 };
 
 /// Serves the watch.
 #[derive(Debug)]
 pub struct WatchHub {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
-    auth: Arc<Auth>,
-    clock: Clock,
+    pub(super) auth: Arc<Auth>,
+    pub(super) clock: Clock,
     /// Every held device is looked up again once in this time.
-    heartbeat: Duration,
+    pub(super) heartbeat: Duration,
     held: Mutex<Held>,
     streams: Mutex<HashMap<StreamId, Arc<DownQueue>>>,
     next_stream: AtomicU64,
-    next_generation: AtomicU64,
+    pub(super) next_generation: AtomicU64,
     /// The bus lost something: sweep now.
-    sweep_now: Notify,
+    pub(super) sweep_now: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -106,7 +105,19 @@ impl WatchHub {
     /// How many sessions are held.
     #[must_use]
     pub fn held_sessions(&self) -> usize {
-        lock(&self.held).len()
+        self.held().len()
+    }
+
+    /// Who is held, for a moment.
+    pub(super) fn held(&self) -> MutexGuard<'_, Held> {
+        lock(&self.held)
+    }
+
+    /// A stream is gone.
+    pub(super) fn forget(&self, stream: StreamId, down: &DownQueue) {
+        self.held().remove_stream(stream);
+        lock(&self.streams).remove(&stream);
+        down.close();
     }
 
     fn spawn(self: &Arc<Self>, work: impl Future<Output = ()> + Send + 'static) {
@@ -129,12 +140,13 @@ impl WatchHub {
     fn tell(&self, event: BusEvent) {
         match event {
             BusEvent::Moved(moved) => {
+                let mut held = self.held();
                 for moved in moved {
-                    self.tell_head(moved.user_id, moved.notice, moved.except_device_id);
+                    held.tell_head(moved.user_id, moved.notice, moved.except_device_id);
                 }
             }
             BusEvent::Typing { to, typing } => {
-                let held = lock(&self.held);
+                let held = self.held();
                 for user_id in to {
                     for session in held.sessions(user_id) {
                         session.down.push_typing(user_id, typing);
@@ -145,182 +157,10 @@ impl WatchHub {
         }
     }
 
-    fn tell_head(&self, user_id: UserId, notice: Notice, except: Option<DeviceId>) {
-        let mut held = lock(&self.held);
-        held.raise_head(user_id, notice.head);
-        for session in held.sessions(user_id) {
-            session.down.push_head(user_id, notice, except);
-        }
-    }
-
-    fn tell_revoked(&self, user_id: UserId, device_id: Option<DeviceId>) {
-        for session in lock(&self.held).sessions(user_id) {
-            if device_id.is_none_or(|device_id| device_id == session.device_id) {
-                self.auth.revoked.insert(Caller { user_id, device_id: session.device_id });
-                let device_id = Some(session.device_id);
-                session.down.push(Down::Revoked { user_id, device_id });
-            }
-        }
-    }
-
-    async fn sweep_forever(self: Arc<Self>) {
-        loop {
-            tokio::select! {
-                () = self.sweep(self.heartbeat) => {}
-                // What the bus lost is looked up at once, not spread.
-                () = self.sweep_now.notified() => self.sweep(Duration::ZERO).await,
-            }
-        }
-    }
-
-    /// Looks every held device up, in batches spread over `time`.
-    async fn sweep(&self, time: Duration) {
-        let devices = lock(&self.held).devices();
-        let batches = devices.chunks(WATCH_BATCH_MAX);
-        let pause = time / u32::try_from(batches.len().max(1)).unwrap_or(u32::MAX);
-        if devices.is_empty() {
-            tokio::time::sleep(pause).await;
-        }
-        for batch in batches {
-            tokio::time::sleep(pause).await;
-            match self.store.device_states(batch).await {
-                Ok(states) => self.tell_states(batch, &states),
-                Err(error) => tracing::warn!(%error, "the sweep could not read the store"),
-            }
-        }
-        if let Err(error) = self.auth.reload_revoked().await {
-            tracing::warn!(%error, "the sweep could not read the revocations");
-        }
-    }
-
-    fn tell_states(&self, devices: &[(UserId, DeviceId)], states: &[DeviceState]) {
-        for ((user_id, device_id), state) in devices.iter().zip(states) {
-            if state.revoked {
-                self.tell_revoked(*user_id, Some(*device_id));
-                continue;
-            }
-            let mut held = lock(&self.held);
-            if held.raise_head(*user_id, state.head) {
-                let notice = Notice {
-                    head: state.head,
-                    message_id: state.newest_message,
-                    ..Notice::default()
-                };
-                for session in held.sessions(*user_id) {
-                    session.down.push_head(*user_id, notice, None);
-                }
-            }
-        }
-    }
-
-    /// Reads one stream's upward half to its end.
-    async fn serve(self: Arc<Self>, stream: StreamId, down: Arc<DownQueue>, mut up: UpStream) {
-        while let Some(batch) = up.next().await {
-            self.handle_up(stream, &down, batch).await;
-        }
-        self.forget(stream, &down);
-    }
-
-    fn forget(&self, stream: StreamId, down: &DownQueue) {
-        lock(&self.held).remove_stream(stream);
-        lock(&self.streams).remove(&stream);
-        down.close();
-    }
-
-    async fn handle_up(&self, stream: StreamId, down: &Arc<DownQueue>, batch: Vec<Up>) {
-        let mut holds = Vec::new();
-        let mut acks = Vec::new();
-        for up in batch {
-            match up {
-                Up::Hold(hold) => {
-                    acks.extend(hold.acked.map(|cursor| Ack {
-                        user_id: hold.user_id,
-                        device_id: hold.device_id,
-                        cursor,
-                    }));
-                    holds.extend(self.subscribe(stream, down, hold));
-                }
-                Up::Drop { session } => lock(&self.held).remove(stream, session),
-                Up::Ack { user_id, device_id, cursor } => {
-                    acks.push(Ack { user_id, device_id, cursor });
-                }
-            }
-        }
-        if !acks.is_empty() {
-            self.store_acks(acks).await;
-        }
-        for holds in holds.chunks(WATCH_BATCH_MAX) {
-            self.answer(stream, down, holds).await;
-        }
-    }
-
-    /// The first half of registering: from here on, what moves is told.
-    fn subscribe(
-        &self,
-        stream: StreamId,
-        down: &Arc<DownQueue>,
-        hold: Hold,
-    ) -> Option<(Hold, Generation)> {
-        let generation = hold.known.map_or_else(
-            || Generation(self.next_generation.fetch_add(1, Ordering::Relaxed)),
-            |known| known.generation,
-        );
-        let mut held = lock(&self.held);
-        let refused = if held.len() >= WATCH_SESSIONS_MAX {
-            Err(CloseCode::Overloaded)
-        } else {
-            let session = HeldSession::new(stream, Arc::clone(down), &hold, generation);
-            held.insert(hold.user_id, session)
-        };
-        match refused {
-            Ok(()) => Some((hold, generation)),
-            Err(code) => {
-                down.push(Down::Refused { session: hold.session, code });
-                None
-            }
-        }
-    }
-
-    /// The second half: read the heads, then answer.
-    async fn answer(&self, stream: StreamId, down: &DownQueue, holds: &[(Hold, Generation)]) {
-        let devices: Vec<_> =
-            holds.iter().map(|(hold, _)| (hold.user_id, hold.device_id)).collect();
-        let states = self.store.device_states(&devices).await;
-        for (at, (hold, generation)) in holds.iter().enumerate() {
-            let refuse = match &states {
-                Err(error) => {
-                    tracing::warn!(%error, "a hello could not be answered");
-                    Some(CloseCode::Unavailable)
-                }
-                Ok(states) if states[at].revoked => Some(CloseCode::Revoked),
-                Ok(states) => {
-                    lock(&self.held).raise_head(hold.user_id, states[at].head);
-                    down.push(Down::Held {
-                        session: hold.session,
-                        generation: *generation,
-                        epoch: states[at].epoch,
-                        head: states[at].head,
-                    });
-                    None
-                }
-            };
-            if let Some(code) = refuse {
-                lock(&self.held).remove(stream, hold.session);
-                down.push(Down::Refused { session: hold.session, code });
-            }
-        }
-    }
-
-    /// Losing an ack only delays retention and receipts: the device presents its cursor again.
-    async fn store_acks(&self, acks: Vec<Ack>) {
-        match self.store.ack(acks, self.clock.now()).await {
-            Ok(verdicts) => {
-                for error in verdicts.into_iter().filter_map(Result::err) {
-                    tracing::debug!(%error, "an ack was refused");
-                }
-            }
-            Err(error) => tracing::warn!(%error, "acks could not be stored"),
-        }
+    /// Ends the tokens on this node whether or not it holds a session, and lets go of what it holds.
+    pub(super) fn tell_revoked(&self, user_id: UserId, device_id: Option<DeviceId>) {
+        self.auth.revoke(user_id, device_id);
+        self.held().revoke(user_id, device_id);
     }
 }
 
@@ -344,13 +184,22 @@ impl Watch for HubWatch {
             }
             down.push(Down::Keys(hub.auth.ticket_keys()));
             hub.spawn(Arc::clone(hub).serve(stream, Arc::clone(&down), up));
-            let batches = stream::unfold(down, |down| async move {
-                let batch = down.next().await?;
+            let batches = stream::unfold(Downward(down), |down| async move {
+                let batch = down.0.next().await?;
                 Some((Ok(batch), down))
             });
             Ok(batches.boxed())
         }
         .boxed()
+    }
+}
+
+/// A stream's downward half; without it there is nobody to tell.
+struct Downward(Arc<DownQueue>);
+
+impl Drop for Downward {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -16,12 +16,15 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(super) struct DownQueue {
     pending: Mutex<Pending>,
+    /// For the one who takes batches.
     news: Notify,
+    /// For the one who adds answers: some were taken, or the queue is closed.
+    room: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Pending {
-    /// Answers and displacements: at most a few for each session.
+    /// Answers, of which there is a limit, and at most one end for each session that is held.
     control: VecDeque<Down>,
     heads: HashMap<UserId, (Notice, Option<DeviceId>)>,
     typing: HashMap<UserId, Typing>,
@@ -55,9 +58,44 @@ impl DownQueue {
         });
     }
 
-    /// Nothing more will come.
+    /// Nothing more will come, or nobody will take it.
     pub(super) fn close(&self) {
         self.with(|pending| pending.closed = true);
+        self.room.notify_one();
+    }
+
+    /// Waits until answers may be added; false once the queue is closed.
+    pub(super) async fn has_room(&self) -> bool {
+        loop {
+            let room = self.room.notified();
+            {
+                let pending = self.lock();
+                if pending.closed {
+                    return false;
+                }
+                if pending.control.len() < CONTROL_MAX {
+                    return true;
+                }
+            }
+            room.await;
+        }
+    }
+
+    /// What `work` gives, or nothing when the queue is closed first.
+    pub(super) async fn unless_closed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let closed = async {
+            loop {
+                let room = self.room.notified();
+                if self.lock().closed {
+                    return;
+                }
+                room.await;
+            }
+        };
+        tokio::select! {
+            done = work => Some(done),
+            () = closed => None,
+        }
     }
 
     /// The next batch; `None` at the end.
@@ -68,6 +106,7 @@ impl DownQueue {
                 let mut pending = self.lock();
                 let batch = pending.take(WATCH_BATCH_MAX);
                 if !batch.is_empty() {
+                    self.room.notify_one();
                     return Some(batch);
                 }
                 if pending.closed {
@@ -87,6 +126,9 @@ impl DownQueue {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Answers that may wait before a stream's upward half is read no further.
+const CONTROL_MAX: usize = 16 * WATCH_BATCH_MAX;
 
 impl Pending {
     fn take(&mut self, limit: usize) -> Vec<Down> {

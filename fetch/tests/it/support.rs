@@ -1,8 +1,12 @@
 //! A running service, and users to talk to it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    time::Duration,
 };
 
 use nudge_fetch::{Clock, Fetch, FetchConfig, FetchParts, store::UnixMs};
@@ -14,6 +18,7 @@ use uuid::Uuid;
 pub(crate) struct Service {
     pub(crate) fetch: Fetch,
     pub(crate) http: Client,
+    heartbeat: Duration,
     clock_ms: Arc<AtomicU64>,
     _folder: TempDir,
 }
@@ -30,15 +35,21 @@ impl Service {
         let folder = tempfile::tempdir().unwrap();
         let mut config = FetchConfig::new(folder.path().to_owned());
         change(&mut config);
+        let heartbeat = config.heartbeat;
         let clock_ms = Arc::new(AtomicU64::new(1_800_000_000_000));
         let told = Arc::clone(&clock_ms);
         let clock = Clock::new(move || UnixMs(told.fetch_add(1, Ordering::Relaxed)));
         let fetch = Fetch::start_with(config, FetchParts { clock, ..parts }).await.unwrap();
-        Self { fetch, http: Client::new(), clock_ms, _folder: folder }
+        Self { fetch, http: Client::new(), heartbeat, clock_ms, _folder: folder }
     }
 
     pub(crate) fn advance_s(&self, seconds: u64) {
         self.clock_ms.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    /// Within which everything is told.
+    pub(crate) fn heartbeat(&self) -> Duration {
+        self.heartbeat
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -150,6 +161,35 @@ impl User<'_> {
         self.send_json(Method::POST, "/v1/inbox/ack", body).await
     }
 }
+
+/// Time that passes only when the test says so, for all timers of its runtime.
+///
+/// Paused time jumps to the next timer when the runtime has nothing to do, and waiting for the
+/// database's thread looks like that; a blocking task keeps it from jumping. When a test hangs, the task
+/// ends, time runs away, and the test's own timeouts fail it.
+pub(crate) struct StoppedTime(
+    #[expect(dead_code, reason = "its end ends the task")] mpsc::Sender<()>,
+);
+
+impl StoppedTime {
+    pub(crate) fn start() -> Self {
+        tokio::time::pause();
+        let (running, end) = mpsc::channel();
+        tokio::task::spawn_blocking(move || end.recv_timeout(Duration::from_secs(20)));
+        Self(running)
+    }
+
+    /// In steps, between which the database's thread gets its turn.
+    pub(crate) async fn pass(&self, time: Duration) {
+        for _ in 0..STEPS {
+            tokio::time::advance(time / STEPS).await;
+            let turn = || std::thread::sleep(Duration::from_millis(5));
+            tokio::task::spawn_blocking(turn).await.unwrap();
+        }
+    }
+}
+
+const STEPS: u32 = 24;
 
 pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();

@@ -1,17 +1,20 @@
+//! The watch, from the side of a signal node.
+
+mod hints;
+mod revocation;
+
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use futures::{SinkExt, StreamExt, channel::mpsc};
+use futures::{FutureExt, SinkExt, StreamExt, channel::mpsc};
 use nudge_fetch::{
-    Clock, FetchParts,
+    FetchParts,
     bus::{Bus, BusEvent, BusListener, LocalBus},
 };
 use nudge_proto::{
     CloseCode, InboxSeq, ticket,
-    watch::{Down, DownStream, Hold, Up},
+    watch::{Down, DownStream, Hold, SessionKey, Up},
 };
-use reqwest::Method;
-use serde_json::json;
 
 use crate::support::{Service, User};
 
@@ -35,6 +38,27 @@ impl Node {
             self.pending = batch.await.expect("nothing came down").unwrap().unwrap();
         }
         self.pending.remove(0)
+    }
+
+    /// What is there already.
+    fn take_all(&mut self) -> Vec<Down> {
+        while let Some(Some(Ok(batch))) = self.down.next().now_or_never() {
+            self.pending.extend(batch);
+        }
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Holds the user's device, and waits until it stands; the head it was told.
+    async fn hold_first(&mut self, user: &User<'_>, session: SessionKey) -> InboxSeq {
+        self.hold(user, session, 7, 1).await;
+        loop {
+            let down = self.next().await;
+            if let Down::Held { session: held, head, .. } = down {
+                assert_eq!(held, session);
+                return head;
+            }
+            assert!(matches!(down, Down::Keys(_)), "{down:?}");
+        }
     }
 
     async fn hold(&mut self, user: &User<'_>, session: u64, instance: u64, attempt: u32) {
@@ -64,28 +88,6 @@ async fn the_keys_come_first_and_check_the_ticket_of_a_session() {
 }
 
 #[tokio::test]
-async fn a_held_user_hears_of_a_message_and_a_revoked_device_is_told() {
-    let service = Service::start().await;
-    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
-    let conversation = ada.direct(&bob).await;
-    let mut node = Node::open(&service).await;
-    node.next().await;
-    node.hold(&bob, 1, 7, 1).await;
-    assert!(matches!(node.next().await, Down::Held { session: 1, head: InboxSeq(0), .. }));
-    let sent = ada.send(&conversation, "hello").await;
-    let Down::Head { user_id, notice, .. } = node.next().await else { panic!("no head") };
-    assert_eq!((user_id.to_string(), notice.head), (bob.id.clone(), InboxSeq(1)));
-    assert_eq!(notice.message_id.unwrap().to_string(), sent["message_id"].as_str().unwrap());
-    let path = "/v1/sessions/current";
-    assert_eq!(bob.send_json(Method::DELETE, path, json!({})).await.0, 204);
-    assert!(matches!(node.next().await, Down::Revoked { .. }));
-    node.hold(&bob, 2, 7, 2).await;
-    let Down::Displaced { session: 1, .. } = node.next().await else { panic!("not displaced") };
-    let refused = Down::Refused { session: 2, code: CloseCode::Revoked };
-    assert_eq!(node.next().await, refused);
-}
-
-#[tokio::test]
 async fn a_newer_connection_displaces_the_older_one_on_any_node() {
     let service = Service::start().await;
     let ada = service.user("ada").await;
@@ -104,30 +106,24 @@ async fn a_newer_connection_displaces_the_older_one_on_any_node() {
     assert_eq!(there.next().await, replaced);
 }
 
-/// Loses everything it is told.
+/// Tells nobody what moved and what was revoked.
 #[derive(Debug, Default)]
 struct DeafBus(LocalBus);
 
 impl Bus for DeafBus {
-    fn publish(&self, _event: BusEvent) {}
+    fn publish(&self, event: BusEvent) {
+        if let BusEvent::Typing { .. } = event {
+            self.0.publish(event);
+        }
+    }
 
     fn subscribe(&self) -> BusListener {
         self.0.subscribe()
     }
 }
 
-#[tokio::test]
-async fn p4_with_every_bus_message_dropped_the_head_is_told_within_a_heartbeat() {
-    let parts = FetchParts { clock: Clock::system(), bus: Arc::new(DeafBus::default()) };
-    let heartbeat = Duration::from_millis(500);
-    let service = Service::start_with(|config| config.heartbeat = heartbeat, parts).await;
-    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
-    let conversation = ada.direct(&bob).await;
-    let mut node = Node::open(&service).await;
-    node.next().await;
-    node.hold(&bob, 1, 7, 1).await;
-    node.next().await;
-    ada.send(&conversation, "hello").await;
-    let Down::Head { notice, .. } = node.next().await else { panic!("no head") };
-    assert_eq!(notice.head, InboxSeq(1));
+impl DeafBus {
+    fn parts() -> FetchParts {
+        FetchParts { bus: Arc::new(Self::default()), ..FetchParts::default() }
+    }
 }

@@ -23,7 +23,11 @@ impl System {
         config.data_dir = self.data_dir();
         config.public = self.ports.fetch.address();
         config.private = self.ports.private.address();
-        let parts = FetchParts { clock: self.clock().for_fetch(), bus: Arc::new(self.bus.clone()) };
+        let parts = FetchParts {
+            clock: self.clock().for_fetch(),
+            bus: Arc::new(self.bus.clone()),
+            ..FetchParts::default()
+        };
         let front = self.front.clone();
         let fetch = self.runtime.run(async move { front.start_fetch(config, parts).await }).await?;
         self.watch.lead_to(Some(fetch.watch()));

@@ -1,0 +1,59 @@
+//! The sweep: what is true in the store is told, whatever the bus lost.
+
+use std::{sync::Arc, time::Duration};
+
+use nudge_proto::{DeviceId, UserId, watch::WATCH_BATCH_MAX};
+
+use tokio::time::Instant;
+
+use super::WatchHub;
+use crate::store::DeviceState;
+
+impl WatchHub {
+    /// From being looked up early in one sweep to being looked up late in the next, a device waits for
+    /// two of them: these, and what the store takes, fit into one heartbeat.
+    pub(super) async fn sweep_forever(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.sweep(self.heartbeat * 2 / 5) => {}
+                // What the bus lost is looked up at once, not spread.
+                () = self.sweep_now.notified() => self.sweep(Duration::ZERO).await,
+            }
+        }
+    }
+
+    /// Looks every held device up, in batches spread over `time`.
+    async fn sweep(&self, time: Duration) {
+        let devices = self.held().devices();
+        let batches = devices.chunks(WATCH_BATCH_MAX);
+        let count = u32::try_from(batches.len()).unwrap_or(u32::MAX);
+        let started = Instant::now();
+        if devices.is_empty() {
+            tokio::time::sleep(time).await;
+        }
+        for (batch, number) in batches.zip(1..) {
+            // By the clock, so that what the store takes is no delay of the next.
+            let due = started + time * number / count;
+            if due > Instant::now() {
+                tokio::time::sleep_until(due).await;
+            }
+            match self.store.device_states(batch).await {
+                Ok(states) => self.tell_states(batch, &states),
+                Err(error) => tracing::warn!(%error, "the sweep could not read the store"),
+            }
+        }
+        if let Err(error) = self.auth.reload_revoked().await {
+            tracing::warn!(%error, "the sweep could not read the revocations");
+        }
+    }
+
+    fn tell_states(&self, devices: &[(UserId, DeviceId)], states: &[DeviceState]) {
+        for ((user_id, device_id), state) in devices.iter().zip(states) {
+            if state.revoked {
+                self.tell_revoked(*user_id, Some(*device_id));
+                continue;
+            }
+            self.held().tell_state(*user_id, state, None);
+        }
+    }
+}
