@@ -3,11 +3,12 @@
 //! A message is stored before the app hears that it will be sent, and carries the same id on every
 //! attempt: dying at any instant neither loses nor doubles it (P2).
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use nudge_proto::{ClientMessageId, ConversationId, pb::content as pb};
 use reqwest::Method;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
@@ -23,7 +24,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     let mut outbox = Outbox {
         core: Arc::clone(&core),
         in_flight: FuturesUnordered::new(),
-        busy: HashSet::new(),
+        busy: HashMap::new(),
         waits: Waits::new(&core.config),
     };
     tokio::select! {
@@ -35,8 +36,8 @@ pub(crate) async fn run(core: Arc<Core>) {
 struct Outbox {
     core: Arc<Core>,
     in_flight: FuturesUnordered<BoxFuture<'static, (ConversationId, Result<()>)>>,
-    /// Conversations with a message in flight.
-    busy: HashSet<ConversationId>,
+    /// The message in flight of each conversation, and how to call it back.
+    busy: HashMap<ConversationId, (ClientMessageId, CancellationToken)>,
     /// Conversations whose last attempt did not work.
     waits: Waits<ConversationId>,
 }
@@ -46,7 +47,7 @@ impl Outbox {
         let core = Arc::clone(&self.core);
         let mut link = core.link();
         loop {
-            if let Err(error) = self.begin_sends().await {
+            if let Err(error) = self.follow_state().await {
                 tracing::warn!(%error, "the outbox cannot be read");
                 tokio::time::sleep(core.config.retry_max).await;
                 continue;
@@ -68,17 +69,30 @@ impl Outbox {
         }
     }
 
-    async fn begin_sends(&mut self) -> Result<()> {
-        for (message, conversation) in self.core.state.next_to_send().await? {
+    /// Calls back what is no longer to be sent, and begins what is.
+    async fn follow_state(&mut self) -> Result<()> {
+        let core = &self.core;
+        for (message, stop) in self.busy.values() {
+            if core.state.outcome(*message).await?.is_some() {
+                stop.cancel();
+            }
+        }
+        for (message, conversation) in core.state.next_to_send().await? {
             if self.busy.len() >= OUTBOX_CONVERSATIONS_AT_ONCE {
                 return Ok(());
             }
-            if self.waits.is_waiting(conversation) || !self.busy.insert(conversation) {
+            if self.waits.is_waiting(conversation) || self.busy.contains_key(&conversation) {
                 continue;
             }
-            let core = Arc::clone(&self.core);
-            self.in_flight
-                .push(Box::pin(async move { (conversation, send(&core, message).await) }));
+            let (core, stop) = (Arc::clone(core), CancellationToken::new());
+            self.busy.insert(conversation, (message, stop.clone()));
+            self.in_flight.push(Box::pin(async move {
+                let outcome = tokio::select! {
+                    outcome = send(&core, message) => outcome,
+                    () = stop.cancelled() => Ok(()),
+                };
+                (conversation, outcome)
+            }));
         }
         Ok(())
     }

@@ -71,9 +71,15 @@ impl State {
         self.sync_lock.is_some()
     }
 
+    /// Lets the folder go, although a listener may still hold on to this.
     pub(crate) async fn close(&self) {
         self.pool.close().await;
         self.quick.close().await;
+        if let Some(lock) = &self.sync_lock
+            && let Err(error) = lock.unlock()
+        {
+            tracing::warn!(%error, "the lock of the state folder cannot be released");
+        }
     }
 
     /// A transaction that writes: it waits for its turn now, so that it cannot fail for it later.

@@ -157,14 +157,14 @@ impl Client {
         self.core.state.waiting().await
     }
 
-    /// Takes a message out of the outbox. One that is being sent this very moment may arrive all the
-    /// same.
+    /// Takes a message out of the outbox. One whose request has left already may arrive all the same.
     ///
     /// # Errors
     ///
     /// [`Error::State`].
     pub async fn cancel_send(&self, message: ClientMessageId) -> Result<()> {
         give_up(&self.core, message, &Error::Cancelled).await?;
+        self.core.outbox_bell.notify_one();
         self.core.uploads_bell.notify_one();
         Ok(())
     }

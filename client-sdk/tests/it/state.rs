@@ -1,0 +1,104 @@
+use nudge_client_sdk::{Client, Event, ResyncReason, UpdateKind};
+use nudge_harness::System;
+use tempfile::TempDir;
+
+use super::support::{Device, config, device};
+
+/// A copy of a device's folder, as a backup would make it.
+pub(crate) async fn copy_of(device: &Device) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(device.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn updates_are_told_again_until_they_are_confirmed() {
+    let system = System::builder().start().await.unwrap();
+    let (ada, bob) = (device(&system, "ada").await, device(&system, "bob").await);
+    let talk = ada.direct_with("bob").await;
+    ada.send(talk.id, "first").await;
+    ada.send(talk.id, "second").await;
+    let texts = async |bob: &mut Device, count| {
+        let mut seen = Vec::new();
+        while seen.len() < count {
+            if let Event::Update(update) = bob.events.next().await.unwrap().unwrap()
+                && let UpdateKind::Message(message) = update.kind
+            {
+                seen.push((update.position, message.text().unwrap().to_owned()));
+            }
+        }
+        seen
+    };
+    let mut bob = bob;
+    let told = texts(&mut bob, 2).await;
+    let mut bob = bob.restarted(&system).await;
+    assert_eq!(texts(&mut bob, 2).await, told);
+    bob.client.confirm(told[0].0).await.unwrap();
+    let mut bob = bob.restarted(&system).await;
+    assert_eq!(texts(&mut bob, 1).await, told[1..]);
+    ada.client.close().await;
+    bob.client.close().await;
+    system.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_folder_says_so_and_tells_every_message_it_had_not() {
+    let system = System::builder().start().await.unwrap();
+    let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
+    let talk = ada.direct_with("bob").await;
+    ada.send(talk.id, "before the backup").await;
+    assert_eq!(bob.next_texts(1).await, ["before the backup"]);
+    let Device { client, events, folder } = bob;
+    client.close().await;
+    let bob = Device {
+        client: Client::open(config(&system, folder.path())).await.unwrap(),
+        events,
+        folder,
+    };
+    bob.client.clone().close().await;
+    let backup = copy_of(&bob).await;
+    let client = Client::open(config(&system, bob.folder.path())).await.unwrap();
+    let mut bob = Device { events: client.events(), client, folder: bob.folder };
+    let sent = ada.send(talk.id, "after the backup").await;
+    assert_eq!(bob.next_texts(1).await, ["after the backup"]);
+    let bob_id = ada.client.find_user("bob").await.unwrap().id;
+    super::support::until(async || {
+        let marks = ada.client.receipts(talk.id).await.unwrap();
+        marks.iter().any(|marks| marks.user_id == bob_id && marks.delivered >= sent.seq)
+    })
+    .await;
+    bob.client.close().await;
+    let client = Client::open(config(&system, backup.path())).await.unwrap();
+    let mut bob = Device { events: client.events(), client, folder: backup };
+    let reason = bob.expect(|event| match event {
+        Event::Update(update) => match update.kind {
+            UpdateKind::Resynced(reason) => Some(reason),
+            _ => None,
+        },
+        _ => None,
+    });
+    assert_eq!(reason.await, ResyncReason::StateRestored);
+    assert_eq!(bob.next_texts(1).await, ["after the backup"]);
+    ada.client.close().await;
+    bob.client.close().await;
+    system.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_folder_is_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let system = System::builder().start().await.unwrap();
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("state");
+    let client = Client::open(config(&system, &folder)).await.unwrap();
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    assert_eq!(mode(&folder.join("state.db")), 0o600);
+    client.close().await;
+    system.shutdown().await;
+}
