@@ -72,6 +72,7 @@ macro_rules! store_conformance {
                 a_message_has_one_number_for_all_members,
                 who_is_not_a_member_sends_nothing,
                 a_send_moves_every_member_and_spares_the_sending_device,
+                an_empty_body_is_a_body,
             }
             pages {
                 p3_a_page_says_what_it_covers,

@@ -37,6 +37,15 @@ pub async fn p2_a_retry_answers_as_the_first_did_and_creates_nothing(world: &Wor
     assert_eq!(world.texts(bob).await, ["hello", "something in between"]);
 }
 
+/// A photo without a caption.
+pub async fn an_empty_body_is_a_body(world: &World) {
+    let (ada, bob, direct) = two(world).await;
+    let draft = Send { media: vec![world.medium(ada).await], ..world.draft(ada, direct, "") };
+    let first = world.send(draft.clone()).await.unwrap();
+    assert_repeats(world, &draft, first, bob).await;
+    assert_eq!(world.texts(bob).await, [""]);
+}
+
 /// Each field that a client says counts, and the first content stays.
 pub async fn p2_one_id_with_other_content_is_a_conflict(world: &World) {
     let (ada, bob, direct) = two(world).await;

@@ -26,7 +26,8 @@ async fn write_messages(
     db: &mut SqliteConnection,
     accepted: &[Accepted<'_>],
 ) -> Result<(), StoreError> {
-    // The bodies are one value, of which each row takes its part.
+    // The bodies are one value, of which each row takes its part; of an empty one, SQLite's substr
+    // makes NULL.
     let mut bodies = Vec::with_capacity(accepted.iter().map(|it| it.send.body.len()).sum());
     let mut rows = Vec::with_capacity(accepted.len());
     for Accepted { send, seq, refused, .. } in accepted {
@@ -43,7 +44,7 @@ async fn write_messages(
          SELECT unhex(value->>'$[0][0]', '-'), value->>'$[0][1]', unhex(value->>'$[0][2]', '-'), \
              unhex(value->>'$[0][3]', '-'), unhex(value->>'$[0][4]', '-'), \
              value->>'$[1][0]', value->>'$[1][1]', value->>'$[1][2]', value->>'$[1][3]', \
-             value->>'$[1][4]', substr(?2, value->>'$[2][0]', value->>'$[2][1]') \
+             value->>'$[1][4]', coalesce(substr(?2, value->>'$[2][0]', value->>'$[2][1]'), x'') \
          FROM json_each(?1)",
     )
     .bind(json(&rows)?)
