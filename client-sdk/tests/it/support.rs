@@ -34,10 +34,6 @@ pub(crate) fn config(system: &System, folder: &Path) -> ClientConfig {
 
 /// A new device of an account that is made as needed.
 pub(crate) async fn device(system: &System, handle: &str) -> Device {
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(std::io::stderr)
-        .try_init();
     let folder = tempfile::tempdir().unwrap();
     let client = Client::open(config(system, folder.path())).await.unwrap();
     let account = NewAccount {

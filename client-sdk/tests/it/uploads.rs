@@ -76,13 +76,9 @@ async fn an_upload_survives_the_restart_of_both_ends() {
         }
     };
     assert_eq!(ada.expect(reached(6 * MIB)).await, TransferId::Upload(message));
-    eprintln!("6 reached");
     system.restart_fetch().await.unwrap();
-    eprintln!("restarted");
     ada.expect(reached(12 * MIB)).await;
-    eprintln!("12 reached");
     let ada = ada.restarted(&system).await;
-    eprintln!("ada restarted");
     ada.client.sent(message).await.unwrap();
     let received = bob.next_message().await;
     assert!(bob.fetch(&received.media[0]).await == bytes(size));
