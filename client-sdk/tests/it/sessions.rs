@@ -73,7 +73,7 @@ async fn two_programs_with_one_devices_state_do_not_fight() {
     let system = System::builder().start().await.unwrap();
     let mut first = device(&system, "ada").await;
     first.link_is_up().await;
-    let copy = super::state::copy_of(&first).await;
+    let copy = super::state::copy_of(&first);
     let second =
         nudge_client_sdk::Client::open(super::support::config(&system, copy.path())).await.unwrap();
     let ended = first.expect(|event| match event {

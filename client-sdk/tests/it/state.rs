@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::support::{Device, config, device};
 
 /// A copy of a device's folder, as a backup would make it.
-pub(crate) async fn copy_of(device: &Device) -> TempDir {
+pub(crate) fn copy_of(device: &Device) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(device.folder.path()).unwrap() {
         let entry = entry.unwrap();
@@ -59,7 +59,7 @@ async fn a_restored_folder_says_so_and_tells_every_message_it_had_not() {
         folder,
     };
     bob.client.clone().close().await;
-    let backup = copy_of(&bob).await;
+    let backup = copy_of(&bob);
     let client = Client::open(config(&system, bob.folder.path())).await.unwrap();
     let mut bob = Device { events: client.events(), client, folder: bob.folder };
     let sent = ada.send(talk.id, "after the backup").await;
