@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use nudge_fetch::{
     FetchConfig,
     config::{DiscoveryConfig, Registration},
+    store::sqlite::Synchronous,
 };
 use serde::Deserialize;
 
@@ -57,6 +58,12 @@ pub(crate) struct Settings {
     /// Seconds between a device's pings, 30 to 600 [default: 240]
     #[arg(long, env = "NUDGE_HEARTBEAT_S", value_name = "SECONDS")]
     pub(crate) heartbeat_s: Option<u32>,
+    /// What a commit waits for before it is answered [default: full]
+    #[arg(long, env = "NUDGE_SQLITE_SYNCHRONOUS")]
+    pub(crate) sqlite_synchronous: Option<SynchronousChoice>,
+    /// Start although messages that were answered as sent can be lost with the power. For tests alone
+    #[arg(long, env = "NUDGE_ALLOW_UNSAFE_DURABILITY", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) allow_unsafe_durability: Option<bool>,
     /// Web origin that may call the API, "*" for all; may be given several times [default: none]
     #[arg(
         long = "cors-origin",
@@ -77,6 +84,16 @@ pub(crate) enum RegistrationChoice {
     Invite,
     /// Nobody
     Closed,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SynchronousChoice {
+    /// The disk
+    Full,
+    /// Nothing: refused without --allow-unsafe-durability
+    Off,
 }
 
 /// Settings with every question answered.
@@ -127,6 +144,12 @@ impl Settings {
         if let Some(heartbeat_s) = self.heartbeat_s {
             fetch.heartbeat = check_heartbeat(heartbeat_s)?;
         }
+        fetch.database.synchronous =
+            match self.sqlite_synchronous.unwrap_or(SynchronousChoice::Full) {
+                SynchronousChoice::Full => Synchronous::Full,
+                SynchronousChoice::Off => Synchronous::Off,
+            };
+        fetch.database.allow_unsafe_durability = self.allow_unsafe_durability.unwrap_or(false);
         fetch.cors_origins = self.cors_origins.unwrap_or_default();
         fetch.discovery = DiscoveryConfig { fetch: Vec::new(), transports: Vec::new() };
         Ok(Resolved { fetch, signal, tls: tls.transpose()? })
@@ -146,6 +169,10 @@ impl Settings {
             until_acked: self.until_acked.or(weaker.until_acked),
             media_days: self.media_days.or(weaker.media_days),
             heartbeat_s: self.heartbeat_s.or(weaker.heartbeat_s),
+            sqlite_synchronous: self.sqlite_synchronous.or(weaker.sqlite_synchronous),
+            allow_unsafe_durability: self
+                .allow_unsafe_durability
+                .or(weaker.allow_unsafe_durability),
             cors_origins: self.cors_origins.or(weaker.cors_origins),
         }
     }

@@ -29,6 +29,8 @@ use crate::{Api, ApiError, system::Ports};
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A server must end within this time of being asked to.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a server printed before it ended is read within this time.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Lines of output that are kept.
 const OUTPUT_LINES_MAX: usize = 500;
 
@@ -268,9 +270,10 @@ async fn spawn(
 ) -> Result<(Child, Ready), ProcessError> {
     let io_error = |source| ProcessError::Io { binary: command.binary.clone(), source };
     let mut child = command.command(ports).spawn().map_err(io_error)?;
-    if let Some(stderr) = child.stderr.take() {
-        tokio::spawn(output.clone().gather(BufReader::new(stderr).lines()));
-    }
+    let errors = child
+        .stderr
+        .take()
+        .map(|stderr| tokio::spawn(output.clone().gather(BufReader::new(stderr).lines())));
     let Some(stdout) = child.stdout.take() else {
         return Err(io_error(io::ErrorKind::BrokenPipe.into()));
     };
@@ -285,6 +288,10 @@ async fn spawn(
                 Ok(status) => format!("the server ended with {status}"),
                 Err(error) => format!("the server closed its output: {error}"),
             };
+            if let Some(errors) = errors {
+                // Its last words may not be read yet, and a child of its own may keep it open.
+                let _ = timeout(LAST_WORDS_TIMEOUT, errors).await;
+            }
             Err(ProcessError::NotReady { reason, output: output.text() })
         }
         Err(_) => Err(ProcessError::NotReady {

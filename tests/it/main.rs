@@ -4,6 +4,7 @@
 
 mod architecture;
 mod demo;
+mod durability;
 mod kills;
 mod program;
 mod serve;

@@ -115,7 +115,7 @@ pub enum OpenError {
     /// A commit would not be on disk when it is answered.
     #[error(
         "the database runs with {setting}={found}, so that a commit might be lost: it must be {needed}; \
-         only a test should allow unsafe durability"
+         only a test should start with --allow-unsafe-durability"
     )]
     NotDurable {
         /// SQLite's name of the setting.

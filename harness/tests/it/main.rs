@@ -5,3 +5,4 @@
 mod history;
 mod proxy;
 mod system;
+mod trace;
