@@ -82,6 +82,12 @@ impl Crowd {
                 _ => api.group("overlapping", others).await,
             };
             let made = made.unwrap();
+            if let [first, second] = *members {
+                // A direct conversation is its maker's alone until it has a message, or both made it.
+                let (first, second) = (first * DEVICES_PER_USER, second * DEVICES_PER_USER);
+                let first_id = devices[first].user_id.to_string();
+                assert_eq!(devices[second].api.direct(&first_id).await.unwrap().id, made.id);
+            }
             history.conversation(made.id.parse::<ConversationId>().unwrap(), ids);
             conversations.push((made.id, members));
         }
@@ -159,7 +165,7 @@ impl Crowd {
                         inner.unanswered.fetch_add(1, Ordering::Relaxed);
                         sleep(RETRY_DELAY).await;
                     }
-                    Err(error) => panic!("a send was refused: {error}"),
+                    Err(error) => panic!("a send of {user} to {conversation} was refused: {error}"),
                 }
             }
             // Some clients did not hear the answer, and ask again later.
