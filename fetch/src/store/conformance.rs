@@ -69,6 +69,7 @@ macro_rules! store_conformance {
                 p2_concurrent_sends_of_one_id_with_other_contents_let_one_win,
                 p2_a_bad_send_fails_none_of_its_neighbours,
                 p2_a_refused_send_leaves_no_receipt,
+                a_body_arrives_as_it_was_sent,
                 a_message_has_one_number_for_all_members,
                 who_is_not_a_member_sends_nothing,
                 a_send_moves_every_member_and_spares_the_sending_device,

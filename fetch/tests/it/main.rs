@@ -8,4 +8,5 @@ mod refusals;
 mod sessions;
 mod store;
 mod support;
+mod uploads;
 mod watch;

@@ -1,6 +1,7 @@
 //! A running service, and users to talk to it.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 };
 
 use nudge_fetch::{Clock, Fetch, FetchConfig, FetchParts, store::UnixMs};
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -18,9 +19,10 @@ use uuid::Uuid;
 pub(crate) struct Service {
     pub(crate) fetch: Fetch,
     pub(crate) http: Client,
+    scheme: &'static str,
     heartbeat: Duration,
     clock_ms: Arc<AtomicU64>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Service {
@@ -33,14 +35,35 @@ impl Service {
         parts: FetchParts,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        Self::start_in(folder, Arc::new(AtomicU64::new(1_800_000_000_000)), change, parts).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        clock_ms: Arc<AtomicU64>,
+        change: impl FnOnce(&mut FetchConfig),
+        parts: FetchParts,
+    ) -> Self {
         let mut config = FetchConfig::new(folder.path().to_owned());
         change(&mut config);
         let heartbeat = config.heartbeat;
-        let clock_ms = Arc::new(AtomicU64::new(1_800_000_000_000));
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
         let told = Arc::clone(&clock_ms);
         let clock = Clock::new(move || UnixMs(told.fetch_add(1, Ordering::Relaxed)));
         let fetch = Fetch::start_with(config, FetchParts { clock, ..parts }).await.unwrap();
-        Self { fetch, http: Client::new(), heartbeat, clock_ms, _folder: folder }
+        Self { fetch, http: Client::new(), scheme, heartbeat, clock_ms, folder }
+    }
+
+    /// Stops, and starts again on what was left.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { fetch, clock_ms, folder, .. } = self;
+        fetch.shutdown().await;
+        Self::start_in(folder, clock_ms, |_| {}, FetchParts::default()).await
+    }
+
+    /// Where everything lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn advance_s(&self, seconds: u64) {
@@ -53,7 +76,7 @@ impl Service {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.fetch.public_addr())
+        format!("{}://{}{path}", self.scheme, self.fetch.public_addr())
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
@@ -77,6 +100,11 @@ impl Service {
         });
         let (status, session) = self.post("/v1/sessions", login).await;
         assert_eq!(status, 201, "{session}");
+        User { service: self, id: text(&session["user"]["id"]), session }
+    }
+
+    /// The same user and device, after a restart.
+    pub(crate) fn again(&self, session: Value) -> User<'_> {
         User { service: self, id: text(&session["user"]["id"]), session }
     }
 }
@@ -190,6 +218,85 @@ impl StoppedTime {
 }
 
 const STEPS: u32 = 24;
+
+/// Uploads by tus.
+impl User<'_> {
+    pub(crate) fn tus(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request(method, path).header("tus-resumable", "1.0.0")
+    }
+
+    /// A request that makes an upload.
+    pub(crate) fn creation(&self, size: u64, metadata: &[(&str, &str)]) -> RequestBuilder {
+        let pairs = metadata.iter().map(|(key, value)| format!("{key} {}", base64(value)));
+        self.tus(Method::POST, "/v1/uploads")
+            .header("upload-length", size)
+            .header("upload-metadata", pairs.collect::<Vec<_>>().join(","))
+    }
+
+    /// Makes an upload; its path.
+    pub(crate) async fn create_upload(&self, size: u64, metadata: &[(&str, &str)]) -> String {
+        let response = self.creation(size, metadata).send().await.unwrap();
+        assert_eq!(response.status(), 201);
+        header(&response, "location")
+    }
+
+    /// A request that continues an upload.
+    pub(crate) fn append(
+        &self,
+        path: &str,
+        offset: u64,
+        body: impl Into<reqwest::Body>,
+    ) -> RequestBuilder {
+        self.tus(Method::PATCH, path)
+            .header("upload-offset", offset)
+            .header("content-type", "application/offset+octet-stream")
+            .body(body)
+    }
+
+    /// Uploads all of it in one request; the medium's id.
+    pub(crate) async fn upload(&self, name: &str, bytes: &[u8]) -> String {
+        let metadata = [("filename", name), ("content_type", "image/jpeg")];
+        let path = self.create_upload(bytes.len() as u64, &metadata).await;
+        if !bytes.is_empty() {
+            let response = self.append(&path, 0, bytes.to_vec()).send().await.unwrap();
+            assert_eq!(response.status(), 204);
+        }
+        path.rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// How far an upload is.
+    pub(crate) async fn upload_offset(&self, path: &str) -> u64 {
+        let response = self.tus(Method::HEAD, path).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        header(&response, "upload-offset").parse().unwrap()
+    }
+
+    pub(crate) async fn download(&self, medium: &str) -> Vec<u8> {
+        let response =
+            self.request(Method::GET, &format!("/v1/media/{medium}")).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.bytes().await.unwrap().to_vec()
+    }
+}
+
+/// A header that must be there.
+pub(crate) fn header(response: &Response, name: &str) -> String {
+    let value = response.headers().get(name);
+    let value = value.unwrap_or_else(|| panic!("no {name} in {:?}", response.headers()));
+    value.to_str().unwrap().to_owned()
+}
+
+/// Bytes that are not all the same, for any length.
+pub(crate) fn noise(length: usize) -> Vec<u8> {
+    let mut random = fastrand::Rng::with_seed(length as u64);
+    let mut bytes = vec![0; length];
+    random.fill(&mut bytes);
+    bytes
+}
+
+pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+    hex::encode(<sha2::Sha256 as sha2::Digest>::digest(bytes))
+}
 
 pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();

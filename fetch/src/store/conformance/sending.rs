@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use futures::future::join_all;
-use nudge_proto::{ConversationId, InboxSeq, MediumId};
+use nudge_proto::{ConversationId, InboxSeq, MediumId, limits::BODY_BYTES_MAX};
 
 use super::{Person, World, media_kept, unlimited};
 use crate::store::{InboxItem, Retention, Role, Send, Sent, StoreError};
@@ -238,6 +238,23 @@ pub async fn p2_a_refused_send_leaves_no_receipt(world: &World) {
     assert_eq!(world.send(draft.clone()).await, Err(StoreError::NotFound("conversation")));
     world.add(ada, group, bob, Role::Member).await;
     assert!(world.send(world.retry(&draft)).await.unwrap().created);
+}
+
+/// From nothing, alone or beside others, to the most there may be; bytes, not text.
+pub async fn a_body_arrives_as_it_was_sent(world: &World) {
+    let (ada, bob, direct) = two(world).await;
+    let bodies = [vec![], vec![0], vec![0xff; 300], vec![b'x'; BODY_BYTES_MAX], vec![]];
+    let body = |body: &Vec<u8>| Send { body: body.clone().into(), ..world.draft(ada, direct, "") };
+    world.send(body(&bodies[0])).await.unwrap();
+    for sent in join_all(bodies[1..].iter().map(|it| world.send(body(it)))).await {
+        sent.unwrap();
+    }
+    let page = world.inbox(bob, 0).await;
+    let arrived = page.entries.iter().map(|entry| match &entry.item {
+        InboxItem::Message(message) => &message.body[..],
+        other @ (InboxItem::Change(_) | InboxItem::Receipt(_)) => panic!("{other:?}"),
+    });
+    assert!(arrived.eq(bodies.iter().map(|body| &body[..])));
 }
 
 /// And another one in each inbox.

@@ -1,0 +1,274 @@
+//! What an upload refuses, each with its code, and what stands afterwards.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use nudge_fetch::{
+    FetchParts,
+    objects::{ByteStream, CommittedSegment, Listing, LocalObjects, ObjectError, Objects, Segment},
+};
+use nudge_proto::MediumId;
+use reqwest::{Method, RequestBuilder};
+use sha1::Digest;
+use uuid::Uuid;
+
+use crate::support::{Service, User, answer, header, noise, sha256_hex};
+
+async fn assert_refused(request: RequestBuilder, status: u16, code: &str) {
+    let (given, problem) = answer(request).await;
+    assert_eq!((given.as_u16(), problem["code"].as_str()), (status, Some(code)), "{problem}");
+}
+
+/// An upload of 10 bytes that stands at 4.
+async fn standing_at_4(user: &User<'_>) -> String {
+    let path = user.create_upload(10, &[]).await;
+    let response = user.append(&path, 0, noise(4)).send().await.unwrap();
+    assert_eq!(response.status(), 204);
+    path
+}
+
+#[tokio::test]
+async fn bytes_at_another_offset_are_refused_with_the_right_one() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let path = standing_at_4(&ada).await;
+    for offset in [0, 3, 5, 10, 11] {
+        let response = ada.append(&path, offset, noise(2)).send().await.unwrap();
+        assert_eq!(response.status(), 409);
+        assert_eq!(header(&response, "upload-offset"), "4");
+        let problem: serde_json::Value = response.json().await.unwrap();
+        assert_eq!(problem["code"], "offset_mismatch");
+    }
+    assert_eq!(ada.upload_offset(&path).await, 4);
+}
+
+#[tokio::test]
+async fn headers_that_say_nothing_are_refused() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let path = standing_at_4(&ada).await;
+    let patch = || {
+        let patch = ada.tus(Method::PATCH, &path).body(noise(2));
+        patch.header("content-type", "application/offset+octet-stream")
+    };
+    for offset in ["", "-1", "+4", "4.0", "0x4", "99999999999999999999", "four"] {
+        let request = patch().header("upload-offset", offset);
+        assert_refused(request, 400, "invalid_request").await;
+    }
+    assert_refused(patch(), 400, "invalid_request").await;
+    let json = ada.tus(Method::PATCH, &path).header("upload-offset", 4).body(noise(2));
+    assert_refused(json.header("content-type", "text/plain"), 415, "content_type_unsupported")
+        .await;
+    let create = || ada.tus(Method::POST, "/v1/uploads");
+    assert_refused(create(), 400, "invalid_request").await;
+    assert_refused(create().header("upload-length", "ten"), 400, "invalid_request").await;
+    assert_refused(create().header("upload-defer-length", "1"), 400, "invalid_request").await;
+    for metadata in ["filename not-base64!", "sha256 YWJj", "request_id YWJj"] {
+        let request = create().header("upload-length", 10).header("upload-metadata", metadata);
+        assert_refused(request, 400, "invalid_request").await;
+    }
+    assert_refused(create().header("upload-length", (4u64 << 30) + 1), 413, "request_too_large")
+        .await;
+    assert_eq!(ada.upload_offset(&path).await, 4);
+}
+
+#[tokio::test]
+async fn another_version_of_tus_is_refused_with_the_one_that_is_spoken() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let path = standing_at_4(&ada).await;
+    for version in [None, Some("0.2.2"), Some("1.0.1")] {
+        let mut request = ada.request(Method::PATCH, &path);
+        if let Some(version) = version {
+            request = request.header("tus-resumable", version);
+        }
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 412);
+        assert_eq!(header(&response, "tus-version"), "1.0.0");
+        let problem: serde_json::Value = response.json().await.unwrap();
+        assert_eq!(problem["code"], "upload_version_unsupported");
+    }
+}
+
+#[tokio::test]
+async fn p6_a_body_without_its_checksum_leaves_nothing() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let path = standing_at_4(&ada).await;
+    let bytes = noise(6);
+    let sha1 = STANDARD.encode(sha1::Sha1::digest(&bytes));
+    let sha256 = STANDARD.encode(sha2::Sha256::digest(&bytes));
+    let append =
+        |checksum: String| ada.append(&path, 4, bytes.clone()).header("upload-checksum", checksum);
+    let wrong = STANDARD.encode(sha1::Sha1::digest(b"other"));
+    assert_refused(append(format!("sha1 {wrong}")), 460, "checksum_mismatch").await;
+    assert_eq!(ada.upload_offset(&path).await, 4);
+    for unreadable in ["md5 1B2M2Y8AsgTpgAmY7PhCfg==", "sha1", "sha1 YWJj", "sha256 !"] {
+        assert_refused(append(unreadable.to_owned()), 400, "invalid_request").await;
+    }
+    assert_eq!(append(format!("sha1 {sha1}")).send().await.unwrap().status(), 204);
+    let path = standing_at_4(&ada).await;
+    let append = ada.append(&path, 4, bytes).header("upload-checksum", format!("sha256 {sha256}"));
+    assert_eq!(append.send().await.unwrap().status(), 204);
+}
+
+#[tokio::test]
+async fn p6_a_medium_that_is_not_what_was_declared_never_becomes_visible() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let sha256 = sha256_hex(&noise(10));
+    let path = ada.create_upload(10, &[("sha256", &sha256)]).await;
+    ada.append(&path, 0, noise(10)[..4].to_vec()).send().await.unwrap();
+    assert_refused(ada.append(&path, 4, noise(6)), 460, "checksum_mismatch").await;
+    let gone = ada.tus(Method::HEAD, &path).send().await.unwrap();
+    assert_eq!(gone.status(), 404, "the upload was removed");
+    let medium = path.replace("uploads", "media");
+    assert_refused(ada.request(Method::GET, &medium), 404, "not_found").await;
+}
+
+#[tokio::test]
+async fn a_body_beyond_the_declared_length_is_refused() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let path = standing_at_4(&ada).await;
+    assert_refused(ada.append(&path, 4, noise(7)), 413, "request_too_large").await;
+    // One whose length is not known beforehand.
+    let pieces = futures::stream::iter([noise(5), noise(5)].map(Ok::<_, std::io::Error>));
+    let chunked = ada.append(&path, 4, reqwest::Body::wrap_stream(pieces));
+    assert_refused(chunked, 413, "request_too_large").await;
+    let offset = ada.upload_offset(&path).await;
+    assert!(offset < 10, "what does not fit completes nothing: {offset}");
+}
+
+#[tokio::test]
+async fn an_upload_past_its_time_is_expired() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let path = standing_at_4(&ada).await;
+    service.advance_s(24 * 3600 + 1);
+    let ada = service.log_in("ada").await;
+    let head = ada.tus(Method::HEAD, &path).send().await.unwrap();
+    assert_eq!(head.status(), 410);
+    assert_refused(ada.append(&path, 4, noise(6)), 410, "upload_expired").await;
+}
+
+#[tokio::test]
+async fn p8_an_upload_of_somebody_else_is_not_there() {
+    let service = Service::start().await;
+    let (ada, eve) = (service.user("ada").await, service.user("eve").await);
+    let path = standing_at_4(&ada).await;
+    let unknown = format!("/v1/uploads/{}", Uuid::new_v4());
+    for path in [&path, &unknown] {
+        let head = eve.tus(Method::HEAD, path).send().await.unwrap();
+        assert_eq!(head.status(), 404);
+        assert_refused(eve.append(path, 4, noise(6)), 404, "not_found").await;
+        assert_refused(eve.tus(Method::DELETE, path), 404, "not_found").await;
+    }
+    assert_refused(eve.tus(Method::DELETE, "/v1/uploads/nonsense"), 400, "invalid_request").await;
+    assert_eq!(ada.upload_offset(&path).await, 4);
+}
+
+#[tokio::test]
+async fn quotas_are_told_before_a_byte_is_sent() {
+    let change = |config: &mut nudge_fetch::FetchConfig| {
+        config.quota.bytes = 100;
+        config.quota.unfinished = 2;
+    };
+    let service = Service::start_with(change, FetchParts::default()).await;
+    let ada = service.user("ada").await;
+    assert_refused(ada.creation(101, &[]), 413, "quota_exceeded").await;
+    ada.create_upload(1, &[]).await;
+    ada.create_upload(1, &[]).await;
+    assert_refused(ada.creation(1, &[]), 409, "limit_reached").await;
+}
+
+/// Objects on a disk that has only so much room.
+#[derive(Debug)]
+struct SmallDisk {
+    inner: LocalObjects,
+    room: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct SmallSegment {
+    inner: Box<dyn Segment>,
+    room: Arc<AtomicU64>,
+}
+
+#[async_trait::async_trait]
+impl Segment for SmallSegment {
+    async fn append(&mut self, bytes: Bytes) -> Result<(), ObjectError> {
+        let length = bytes.len() as u64;
+        let take = |room: u64| room.checked_sub(length);
+        if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+            return Err(ObjectError::Full);
+        }
+        self.inner.append(bytes).await
+    }
+
+    async fn sync(&mut self) -> Result<(), ObjectError> {
+        self.inner.sync().await
+    }
+}
+
+#[async_trait::async_trait]
+impl Objects for SmallDisk {
+    async fn open_segment(
+        &self,
+        id: MediumId,
+        fence: u64,
+    ) -> Result<Box<dyn Segment>, ObjectError> {
+        let inner = self.inner.open_segment(id, fence).await?;
+        Ok(Box::new(SmallSegment { inner, room: Arc::clone(&self.room) }))
+    }
+
+    async fn finish(&self, id: MediumId, segments: &[CommittedSegment]) -> Result<(), ObjectError> {
+        self.inner.finish(id, segments).await
+    }
+
+    async fn read(
+        &self,
+        id: MediumId,
+        range: std::ops::Range<u64>,
+    ) -> Result<ByteStream, ObjectError> {
+        self.inner.read(id, range).await
+    }
+
+    async fn discard_segments(&self, id: MediumId) -> Result<(), ObjectError> {
+        self.inner.discard_segments(id).await
+    }
+
+    async fn delete(&self, id: MediumId) -> Result<(), ObjectError> {
+        self.inner.delete(id).await
+    }
+
+    async fn list(&self) -> Result<Listing, ObjectError> {
+        self.inner.list().await
+    }
+}
+
+#[tokio::test]
+async fn p6_a_full_disk_keeps_what_it_took_and_goes_on_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = LocalObjects::open(folder.path(), Uuid::new_v4()).await.unwrap();
+    let room = Arc::new(AtomicU64::new(1 << 20));
+    let disk = SmallDisk { inner, room: Arc::clone(&room) };
+    let parts = FetchParts { objects: Some(Arc::new(disk)), ..FetchParts::default() };
+    let service = Service::start_with(|_| {}, parts).await;
+    let ada = service.user("ada").await;
+    let bytes = noise(3 << 20);
+    let path = ada.create_upload(3 << 20, &[]).await;
+    assert_refused(ada.append(&path, 0, bytes.clone()), 507, "storage_full").await;
+    let offset = ada.upload_offset(&path).await;
+    assert!(offset > 0 && offset <= 1 << 20, "{offset} bytes were kept");
+    assert_eq!(ada.get("/v1/me").await.0, 200, "the server goes on");
+    room.store(4 << 20, Ordering::Relaxed);
+    let rest = bytes[offset as usize..].to_vec();
+    assert_eq!(ada.append(&path, offset, rest).send().await.unwrap().status(), 204);
+    let medium = path.rsplit('/').next().unwrap();
+    assert!(ada.download(medium).await == bytes);
+}
