@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    core::unix_ms,
     error::Result,
     limits,
     model::{Change, Message, Receipt},
@@ -250,15 +251,15 @@ impl Events {
     }
 
     async fn read_updates(&mut self) -> Result<()> {
-        let updates = match self.state.updates_after(self.last).await {
-            Ok(updates) => updates,
+        let (updates, through) = match self.state.updates_after(self.last, unix_ms()).await {
+            Ok(read) => read,
             Err(error) => {
                 self.stored.mark_changed();
                 return Err(error);
             }
         };
-        if let Some(last) = updates.last() {
-            self.last = last.position;
+        if let Some(through) = through {
+            self.last = through;
             // There may be more than were read at once.
             self.stored.mark_changed();
         }

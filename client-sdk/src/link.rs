@@ -135,11 +135,7 @@ impl Link {
                 self.connecting = None;
                 self.connection = None;
             }
-            ClientEffect::Welcomed(_) => {
-                self.core.set_link(LinkState::Up);
-                // What the device acknowledged before may be more than it has now.
-                self.core.sync_bell.notify_one();
-            }
+            ClientEffect::Welcomed(_) => self.core.set_link(LinkState::Up),
             ClientEffect::Behind { .. } | ClientEffect::PollInbox => {
                 self.core.sync_bell.notify_one();
             }

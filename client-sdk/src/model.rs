@@ -214,6 +214,8 @@ pub enum ChangeKind {
     Role(UserId, Role),
     /// It has a new title.
     Title(String),
+    /// Something that this version does not know.
+    Other,
 }
 
 /// One line of a conversation's history.
@@ -363,7 +365,7 @@ pub(crate) fn change(said: pb::Change) -> Result<Change> {
         pb::ChangeKind::Removed => ChangeKind::Removed(who()?),
         pb::ChangeKind::Role => ChangeKind::Role(who()?, role(said.role())),
         pb::ChangeKind::Title => ChangeKind::Title(said.title.clone().unwrap_or_default()),
-        pb::ChangeKind::Unspecified => return Err(Error::protocol("a change of no kind")),
+        pb::ChangeKind::Unspecified => ChangeKind::Other,
     };
     Ok(Change {
         id: id(&said.id)?,

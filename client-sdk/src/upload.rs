@@ -120,9 +120,16 @@ async fn bring(core: &Core, upload: PendingUpload) -> Result<()> {
         Err(error @ (Error::File { .. } | Error::FileChanged { .. })) => {
             give_up(core, message, &error).await
         }
-        Err(error) if error.is_final() => give_up(core, message, &error).await,
+        Err(error) if error.is_final() && !is_overtaken(&error) => {
+            give_up(core, message, &error).await
+        }
         other => other,
     }
+}
+
+/// Another request continues the upload, or an earlier one still did: the server knows where it is.
+fn is_overtaken(error: &Error) -> bool {
+    matches!(error.code(), Some(ErrorCode::UploadTakenOver | ErrorCode::OffsetMismatch))
 }
 
 /// The server has nothing of the upload any more, or what it has is of no use.

@@ -1,11 +1,16 @@
 //! Sending.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nudge_proto::{
     ClientMessageId, ConversationId, MediumId,
     limits::{BODY_BYTES_MAX, FILE_NAME_BYTES_MAX},
 };
+
+use tokio::{sync::broadcast, time::sleep};
 
 use super::Client;
 use crate::{
@@ -130,21 +135,32 @@ impl Client {
                 Some(Outcome::NotSent(not_sent)) => return Err(Error::NotSent(not_sent)),
                 None => {}
             }
+            self.wait_for_outcome(&mut passing, message).await?;
+        }
+    }
+
+    /// Returns when the message may be settled.
+    async fn wait_for_outcome(
+        &self,
+        passing: &mut broadcast::Receiver<Event>,
+        message: ClientMessageId,
+    ) -> Result<()> {
+        let told = async {
             loop {
-                let settled = tokio::select! {
-                    event = passing.recv() => match event {
-                        Ok(Event::Sent(sent)) => sent.client_message_id == message,
-                        Ok(Event::NotSent(not_sent)) => not_sent.client_message_id == message,
-                        Ok(_) => false,
-                        // What was missed may have been it.
-                        Err(_) => true,
-                    },
-                    () = self.core.closed.cancelled() => return Err(Error::Cancelled),
-                };
-                if settled {
-                    break;
+                match passing.recv().await {
+                    Ok(Event::Sent(sent)) if sent.client_message_id == message => return,
+                    Ok(Event::NotSent(not_sent)) if not_sent.client_message_id == message => return,
+                    Ok(_) => {}
+                    // What was missed may have been it.
+                    Err(_) => return,
                 }
             }
+        };
+        tokio::select! {
+            () = told => Ok(()),
+            // Another process on the folder may have sent it.
+            () = sleep(LOOK_INTERVAL) => Ok(()),
+            () = self.core.closed.cancelled() => Err(Error::Cancelled),
         }
     }
 
@@ -212,3 +228,6 @@ async fn new_upload(path: &Path) -> Result<NewUpload> {
         path: path.into_os_string().into_encoded_bytes(),
     })
 }
+
+/// How often an outcome is looked for that nobody tells here.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -13,8 +13,13 @@ use crate::{
 };
 
 impl State {
-    /// The next updates after `position`, in order.
-    pub(crate) async fn updates_after(&self, position: Position) -> Result<Vec<Update>> {
+    /// The next updates after `position`, in order, and how far these go: what ran out of its time is
+    /// left out.
+    pub(crate) async fn updates_after(
+        &self,
+        position: Position,
+        now_ms: u64,
+    ) -> Result<(Vec<Update>, Option<Position>)> {
         let rows = sqlx::query(
             "SELECT position, kind, entry FROM updates WHERE position > ? ORDER BY position LIMIT ?",
         )
@@ -23,13 +28,16 @@ impl State {
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed())?;
-        let update = |row: sqlx::sqlite::SqliteRow| {
-            Ok(Update {
+        let mut updates = Vec::with_capacity(rows.len());
+        for row in &rows {
+            updates.push(Update {
                 position: Position(unsigned(row.get(0))),
-                kind: update_kind(row.get(1), &row.get::<Vec<u8>, _>(2))?,
-            })
-        };
-        rows.into_iter().map(update).collect()
+                kind: update_kind(row.get(1), row.get(2))?,
+            });
+        }
+        let through = updates.last().map(|last| last.position);
+        updates.retain(|update| !has_expired(&update.kind, now_ms));
+        Ok((updates, through))
     }
 
     /// Forgets updates up to `position`: the app has them.
@@ -49,6 +57,11 @@ impl State {
             .map_err(self.failed())?;
         Ok(unsigned(count))
     }
+}
+
+fn has_expired(kind: &UpdateKind, now_ms: u64) -> bool {
+    let UpdateKind::Message(message) = kind else { return false };
+    message.expires_at_ms.is_some_and(|expires_at_ms| expires_at_ms <= now_ms)
 }
 
 fn update_kind(kind: i64, entry: &[u8]) -> Result<UpdateKind> {

@@ -1,4 +1,4 @@
-use nudge_client_sdk::{Client, Event, ResyncReason, UpdateKind};
+use nudge_client_sdk::{Client, Draft, Event, ResyncReason, UpdateKind};
 use nudge_harness::System;
 use tempfile::TempDir;
 
@@ -39,6 +39,29 @@ async fn updates_are_told_again_until_they_are_confirmed() {
     bob.client.confirm(told[0].0).await.unwrap();
     let mut bob = bob.restarted(&system).await;
     assert_eq!(texts(&mut bob, 1).await, told[1..]);
+    ada.client.close().await;
+    bob.client.close().await;
+    system.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_time_ran_out_before_it_was_told_is_not_told() {
+    let system = System::builder().start().await.unwrap();
+    let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
+    let talk = ada.direct_with("bob").await;
+    let short = Draft { ttl_s: Some(1), ..Draft::text("short-lived") };
+    let short = ada.client.send(talk.id, short).await.unwrap();
+    ada.client.sent(short).await.unwrap();
+    ada.send(talk.id, "lasting").await;
+    // Stored on the device, with nobody looking.
+    let bob_id = ada.client.find_user("bob").await.unwrap().id;
+    super::support::until(async || {
+        let marks = ada.client.receipts(talk.id).await.unwrap();
+        marks.iter().any(|marks| marks.user_id == bob_id && marks.delivered.0 >= 2)
+    })
+    .await;
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert_eq!(bob.next_texts(1).await, ["lasting"]);
     ada.client.close().await;
     bob.client.close().await;
     system.shutdown().await;
