@@ -8,3 +8,4 @@ mod durability;
 mod kills;
 mod program;
 mod serve;
+mod transfers;
