@@ -42,3 +42,22 @@ impl fmt::Debug for RunningDigest {
         formatter.write_str("RunningDigest")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_goes_on_from_its_state_wherever_it_stopped() {
+        let bytes: Vec<u8> = (0..300).map(|at| at as u8).collect();
+        let whole: [u8; 32] = Sha256::digest(&bytes).into();
+        for cut in [0, 1, 63, 64, 65, 128, 299, 300] {
+            let mut first = RunningDigest::default();
+            first.update(&bytes[..cut]);
+            let mut second = RunningDigest::resume(&first.state()).unwrap();
+            second.update(&bytes[cut..]);
+            assert_eq!(second.finish(), whole, "cut at {cut}");
+        }
+        assert!(RunningDigest::resume(b"no state").is_none());
+    }
+}

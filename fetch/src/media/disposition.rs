@@ -53,3 +53,40 @@ fn push_encoded(value: &mut String, byte: u8) {
         let _ = write!(value, "%{byte:02X}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_are_said_so_that_they_stay_what_they_are() {
+        for (name, expected) in [
+            ("photo.jpg", "attachment; filename=\"photo.jpg\""),
+            ("a photo.jpg", "attachment; filename=\"a photo.jpg\""),
+            ("", "attachment"),
+            ("..", "attachment"),
+            ("folder/", "attachment"),
+            ("/etc/passwd", "attachment; filename=\"passwd\""),
+            ("..\\..\\boot.ini", "attachment; filename=\"boot.ini\""),
+            ("süß.jpg", "attachment; filename=\"s__.jpg\"; filename*=UTF-8''s%C3%BC%C3%9F.jpg"),
+            ("a\"b.txt", "attachment; filename=\"a_b.txt\"; filename*=UTF-8''a%22b.txt"),
+            ("50%.txt", "attachment; filename=\"50_.txt\"; filename*=UTF-8''50%25.txt"),
+            ("line\r\nbreak", "attachment; filename=\"linebreak\""),
+            ("photo\u{202e}gpj.exe", "attachment; filename=\"photogpj.exe\""),
+            ("\u{1f600}", "attachment; filename=\"_\"; filename*=UTF-8''%F0%9F%98%80"),
+        ] {
+            assert_eq!(attachment(name), expected, "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_makes_a_header_of_one_line(name in "\\PC*|.*") {
+            let value = attachment(&name);
+            prop_assert!(http::HeaderValue::from_str(&value).is_ok());
+            prop_assert!(!value.contains(['/', '\\']));
+        }
+    }
+}

@@ -91,3 +91,97 @@ impl Validators {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    const NOW: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
+    const BEFORE: &str = "Fri, 15 Jan 2027 07:59:59 GMT";
+    const AFTER: &str = "Fri, 15 Jan 2027 08:00:01 GMT";
+
+    /// `etag!` stands for the entity tag of what is there.
+    fn evaluate(headers: &[(HeaderName, &str)]) -> Verdict {
+        let validators = Validators::new(&[0xab; 32], UnixMs(1_800_000_000_900)).unwrap();
+        let etag = format!("\"{}\"", "ab".repeat(32));
+        let header = |(name, value): &(HeaderName, &str)| {
+            let value = value.replace("etag!", &etag);
+            (name.clone(), HeaderValue::from_str(&value).unwrap())
+        };
+        validators.evaluate(&headers.iter().map(header).collect())
+    }
+
+    const WHOLE_RANGE: Verdict = Verdict::Proceed { range_holds: true };
+    const NO_RANGE: Verdict = Verdict::Proceed { range_holds: false };
+
+    #[test]
+    fn if_none_match_saves_who_has_it_already() {
+        use header::IF_NONE_MATCH as NAME;
+        for (value, expected) in [
+            ("etag!", Verdict::NotModified),
+            ("W/etag!", Verdict::NotModified),
+            ("*", Verdict::NotModified),
+            ("\"other\", etag!", Verdict::NotModified),
+            ("\"other\"", WHOLE_RANGE),
+            ("no tag", WHOLE_RANGE),
+        ] {
+            assert_eq!(evaluate(&[(NAME, value)]), expected, "{value}");
+        }
+        // It has the word, whatever the date says.
+        let both = [(NAME, "\"other\""), (header::IF_MODIFIED_SINCE, AFTER)];
+        assert_eq!(evaluate(&both), WHOLE_RANGE);
+    }
+
+    #[test]
+    fn if_match_fails_unless_it_names_what_is_there() {
+        use header::IF_MATCH as NAME;
+        for (value, expected) in [
+            ("etag!", WHOLE_RANGE),
+            ("*", WHOLE_RANGE),
+            ("\"other\", etag!", WHOLE_RANGE),
+            ("\"other\"", Verdict::Failed),
+            // The comparison is the strong one.
+            ("W/etag!", Verdict::Failed),
+            ("no tag", Verdict::Failed),
+        ] {
+            assert_eq!(evaluate(&[(NAME, value)]), expected, "{value}");
+        }
+        let both = [(NAME, "etag!"), (header::IF_UNMODIFIED_SINCE, BEFORE)];
+        assert_eq!(evaluate(&both), WHOLE_RANGE, "the date is not looked at");
+    }
+
+    #[test]
+    fn dates_count_in_whole_seconds() {
+        use header::{IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE};
+        for (name, date, expected) in [
+            (IF_MODIFIED_SINCE, BEFORE, WHOLE_RANGE),
+            (IF_MODIFIED_SINCE, NOW, Verdict::NotModified),
+            (IF_MODIFIED_SINCE, AFTER, Verdict::NotModified),
+            (IF_MODIFIED_SINCE, "yesterday", WHOLE_RANGE),
+            (IF_UNMODIFIED_SINCE, BEFORE, Verdict::Failed),
+            (IF_UNMODIFIED_SINCE, NOW, WHOLE_RANGE),
+            (IF_UNMODIFIED_SINCE, "yesterday", WHOLE_RANGE),
+        ] {
+            assert_eq!(evaluate(&[(name.clone(), date)]), expected, "{name}: {date}");
+        }
+    }
+
+    #[test]
+    fn if_range_lets_a_range_through_only_for_exactly_what_is_there() {
+        use header::IF_RANGE as NAME;
+        for (value, expected) in [
+            ("etag!", WHOLE_RANGE),
+            (NOW, WHOLE_RANGE),
+            ("W/etag!", NO_RANGE),
+            ("\"other\"", NO_RANGE),
+            (BEFORE, NO_RANGE),
+            (AFTER, NO_RANGE),
+            ("*", NO_RANGE),
+            ("no tag", NO_RANGE),
+        ] {
+            assert_eq!(evaluate(&[(NAME, value)]), expected, "{value}");
+        }
+    }
+}

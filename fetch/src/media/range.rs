@@ -49,3 +49,68 @@ fn resolve(range: SyntacticallyCorrectRange, size: u64) -> Selection {
     };
     if first >= size { Selection::Unsatisfiable } else { Selection::Part(first..end) }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_a_header_selects_of_ten_bytes() {
+        use Selection::{Part, Unsatisfiable, Whole};
+        for (header, expected) in [
+            ("bytes=0-0", Part(0..1)),
+            ("bytes=0-9", Part(0..10)),
+            ("bytes=0-10", Part(0..10)),
+            ("bytes=3-5", Part(3..6)),
+            ("bytes=9-", Part(9..10)),
+            ("bytes=0-", Part(0..10)),
+            ("bytes=-1", Part(9..10)),
+            ("bytes=-10", Part(0..10)),
+            ("bytes=-11", Part(0..10)),
+            ("bytes=2-18446744073709551615", Part(2..10)),
+            ("bytes=10-", Unsatisfiable),
+            ("bytes=10-20", Unsatisfiable),
+            ("bytes=-0", Unsatisfiable),
+            ("bytes=99999999999999999999-", Unsatisfiable),
+            // Not valid, or another unit, or several: ignored, which is always allowed.
+            ("bytes=5-3", Whole),
+            ("bytes=", Whole),
+            ("bytes=-", Whole),
+            ("bytes=a-b", Whole),
+            ("bytes=0x0-5", Whole),
+            ("bytes=+1-2", Whole),
+            ("bytes=1-2-3", Whole),
+            ("lines=0-3", Whole),
+            ("0-3", Whole),
+            ("", Whole),
+            ("bytes=0-1,3-4", Whole),
+        ] {
+            assert_eq!(select(Some(header), 10), expected, "{header}");
+        }
+        assert_eq!(select(None, 10), Whole);
+    }
+
+    #[test]
+    fn of_nothing_there_is_no_part() {
+        assert_eq!(select(Some("bytes=0-"), 0), Selection::Unsatisfiable);
+        assert_eq!(select(Some("bytes=0-0"), 0), Selection::Unsatisfiable);
+        assert_eq!(select(Some("bytes=-5"), 0), Selection::Whole);
+    }
+
+    #[test]
+    fn content_range_counts_from_zero_and_includes_its_end() {
+        assert_eq!(content_range(&(3..6), 10), "bytes 3-5/10");
+        assert_eq!(unsatisfied_range(10), "bytes */10");
+    }
+
+    proptest! {
+        #[test]
+        fn a_part_is_never_empty_and_always_within(header in "bytes=[0-9]{0,4}-[0-9]{0,4}|\\PC*", size in 0u64..2000) {
+            if let Selection::Part(part) = select(Some(&header), size) {
+                prop_assert!(part.start < part.end && part.end <= size);
+            }
+        }
+    }
+}

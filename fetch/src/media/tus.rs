@@ -163,3 +163,89 @@ impl BodyChecksum {
 
 /// What a database's signed number can hold.
 const NUMBER_MAX: u64 = i64::MAX as u64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pair(key: &str, value: &str) -> String {
+        format!("{key} {}", STANDARD.encode(value))
+    }
+
+    #[test]
+    fn metadata_is_read_and_what_is_unknown_is_ignored() {
+        let id = RequestId::random();
+        let header = [
+            pair("filename", "süß.jpg"),
+            pair("filetype", "image/jpeg"),
+            pair("request_id", &id.to_string()),
+            pair("sha256", &"ab".repeat(32)),
+            pair("colour", "blue"),
+            "is_confidential".to_owned(),
+        ]
+        .join(",");
+        let metadata = Metadata::parse(&header).unwrap();
+        assert_eq!(metadata.file_name, "süß.jpg");
+        assert_eq!(metadata.content_type, "image/jpeg");
+        assert_eq!(metadata.request_id, Some(id));
+        assert_eq!(metadata.sha256, Some([0xab; 32]));
+        let empty = Metadata::parse("").unwrap();
+        assert_eq!(empty.content_type, "application/octet-stream");
+        assert_eq!(empty.file_name, "");
+    }
+
+    #[test]
+    fn metadata_that_cannot_be_meant_is_refused_by_name() {
+        for header in [
+            "filename !".to_owned(),
+            format!("filename {}", STANDARD.encode([0xff, 0xfe])),
+            pair("filename", &"x".repeat(FILE_NAME_BYTES_MAX + 1)),
+            pair("content_type", &"x".repeat(CONTENT_TYPE_BYTES_MAX + 1)),
+            pair("sha256", "ab"),
+            pair("request_id", "seven"),
+        ] {
+            let key = header.split(' ').next().unwrap().to_owned();
+            let refused = Metadata::parse(&header).unwrap_err();
+            assert!(
+                matches!(&refused, MediaError::Invalid(why) if why.contains(&key)),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_number_is_digits_and_fits_a_database() {
+        assert_eq!(number("Upload-Offset", "0").unwrap(), 0);
+        assert_eq!(number("Upload-Offset", "9223372036854775807").unwrap(), i64::MAX as u64);
+        for value in ["", "-1", "+1", " 1", "1 ", "1e3", "0x1", "9223372036854775808", "٣"] {
+            assert!(number("Upload-Offset", value).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_checksum_holds_for_its_bytes_in_any_pieces() {
+        let of = |bytes: &[u8]| format!("sha256 {}", STANDARD.encode(Sha256::digest(bytes)));
+        let mut checksum = BodyChecksum::parse(&of(b"hello")).unwrap();
+        checksum.update(b"he");
+        checksum.update(b"");
+        checksum.update(b"llo");
+        assert!(checksum.holds());
+        let mut other = BodyChecksum::parse(&of(b"hello")).unwrap();
+        other.update(b"hellO");
+        assert!(!other.holds());
+        for header in ["", "sha1", "sha1 ", "sha1 YWJj", "md5 YWJj", "SHA1 YWJj", "sha256 ?"] {
+            assert!(BodyChecksum::parse(header).is_err(), "{header:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_it_panic(header in "\\PC*") {
+            let _ = Metadata::parse(&header);
+            let _ = BodyChecksum::parse(&header);
+            let _ = number("Upload-Length", &header);
+        }
+    }
+}

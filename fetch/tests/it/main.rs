@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod downloads;
+mod groups;
 mod inbox;
 mod messages;
+mod profiles;
+mod protocols;
 mod refusals;
 mod sessions;
 mod store;

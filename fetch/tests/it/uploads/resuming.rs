@@ -80,6 +80,14 @@ async fn p6_of_two_requests_the_newer_fences_the_older() {
     for _ in 0..4 {
         older.send(Ok(vec![0xee; 64 * 1024])).await.unwrap();
     }
+    let segment = service.folder().join("objects").join(path.trim_start_matches("/v1/")).join("1");
+    for _ in 0..400 {
+        if segment.exists() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(segment.exists(), "the older request has begun to write");
     assert_eq!(ada.append(&path, 0, bytes.clone()).send().await.unwrap().status(), 204);
     older.send(Ok(vec![0xee; 64 * 1024])).await.unwrap();
     drop(older);
