@@ -6,6 +6,7 @@
 //! - [`proxy`]: a TCP proxy in front of any listener, which delays, throttles, cuts and freezes
 //! - [`process`]: the real binary as a child process, to be killed and started again
 //! - [`api`]: the HTTP API without the SDK, for tests that want to see every answer
+//! - [`peer`]: the signaling protocol without the SDK, frame by frame
 //! - [`trace`]: the server's system calls, and whether what it answered was on disk by then
 //! - [`history`]: what was seen from outside, and whether the promises about order hold in it
 
@@ -20,6 +21,9 @@ pub use process::{ProcessError, ServerCommand, ServerProcess};
 
 pub mod api;
 pub use api::{Api, ApiError};
+
+pub mod peer;
+pub use peer::{Peer, PeerError};
 
 pub mod trace;
 pub use trace::Trace;

@@ -8,4 +8,5 @@ mod durability;
 mod kills;
 mod program;
 mod serve;
+mod signaling;
 mod transfers;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+// The same counting allocator as in proto's tests.
+#[path = "../../../proto/tests/it/heap.rs"]
+mod heap;
 mod rig;
 
 mod displacement;

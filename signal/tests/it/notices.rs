@@ -9,7 +9,10 @@ use nudge_proto::{
 };
 use tokio::time::{Instant, sleep};
 
-use crate::rig::{Device, Rig};
+use crate::{
+    heap,
+    rig::{Device, Rig},
+};
 
 fn notice(head: u64) -> Option<ServerFrame> {
     Some(ServerFrame::Notice(Notice {
@@ -140,4 +143,32 @@ async fn revocation_ends_the_device_s_session_or_all_of_the_user_s() {
     assert_eq!(laptop_peer.ping().await, Some(0));
     rig.watch.tell(Down::Revoked { user_id, device_id: None });
     assert_eq!(laptop_peer.hear_end().await, CloseCode::Revoked);
+}
+
+#[test]
+fn p5_a_thousand_notices_to_a_client_that_does_not_read_keep_no_byte_more_than_fifty() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().start_paused(true).build().unwrap();
+    let device = Device::new();
+    let tell = async |rig: &Rig, heads: std::ops::RangeInclusive<u64>| {
+        for head in heads {
+            rig.watch.tell_head(device.user_id, head);
+            tokio::task::yield_now().await;
+        }
+        sleep(Duration::from_secs(1)).await;
+    };
+    let (rig, mut peer) = runtime.block_on(async {
+        let rig = Rig::start().await;
+        let mut peer = rig.connect_with(64);
+        peer.join(device).await;
+        tell(&rig, 1..=50).await;
+        (rig, peer)
+    });
+    let ((), kept) = heap::kept_after(|| runtime.block_on(tell(&rig, 51..=1000)));
+    assert!(kept <= 0, "{kept} bytes more are kept");
+    // The connection is still there, and the newest head is not lost.
+    runtime.block_on(async {
+        while peer.hear().await != notice(1000) {}
+        assert_eq!(peer.ping().await, Some(1000));
+    });
 }
