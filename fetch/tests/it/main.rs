@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod downloads;
+mod durability;
 mod groups;
 mod inbox;
+mod logs;
 mod messages;
 mod profiles;
 mod protocols;
