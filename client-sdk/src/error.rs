@@ -141,13 +141,17 @@ impl Error {
 
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
-        // The causes say more than the outermost layer, which only names the URL.
+        // The causes say more than the outermost layer, which only names the whole URL.
+        let server = error.url().map(|url| url.origin().ascii_serialization());
         let mut text = error.to_string();
         let mut source = std::error::Error::source(&error);
         while let Some(cause) = source {
             text = cause.to_string();
             source = cause.source();
         }
-        Self::Offline(text)
+        Self::Offline(match server {
+            Some(server) => format!("{server}: {text}"),
+            None => text,
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Accounts, devices, people.
 
-use nudge_proto::{DeviceId, UserId, pb::content as pb};
+use nudge_proto::{DeviceId, ErrorCode, UserId, pb::content as pb};
 use prost::Message as _;
 use reqwest::Method;
 
@@ -59,6 +59,20 @@ impl Client {
         {
             return Err(Error::OtherAccount { handle: owner.handle });
         }
+        let session = match self.new_session(handle, password).await {
+            // A device that was revoked never comes back; the account may have a new one.
+            Err(error) if error.code() == Some(ErrorCode::DeviceRevoked) => {
+                self.core.state.forget_credentials().await?;
+                self.new_session(handle, password).await?
+            }
+            other => other?,
+        };
+        self.core.state.put_credentials(&session).await?;
+        self.wake_all();
+        self.user().await?.ok_or(Error::LoggedOut)
+    }
+
+    async fn new_session(&self, handle: &str, password: &str) -> Result<pb::Session> {
         let request = pb::CreateSessionRequest {
             device_id: self.core.state.device_id().await?.to_string(),
             device_name: self.core.config.device_name.clone(),
@@ -66,10 +80,7 @@ impl Client {
             password: Some(password.to_owned()),
             issuer_token: None,
         };
-        let session: pb::Session = self.core.http.ask_as_nobody("/v1/sessions", &request).await?;
-        self.core.state.put_credentials(&session).await?;
-        self.wake_all();
-        self.user().await?.ok_or(Error::LoggedOut)
+        self.core.http.ask_as_nobody("/v1/sessions", &request).await
     }
 
     /// Ends this device's session; what waits in the outbox stays there for the next log in.
@@ -95,6 +106,15 @@ impl Client {
             Some(_) => self.core.state.user().await,
             None => Ok(None),
         }
+    }
+
+    /// This device's id: another one after each log out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`].
+    pub async fn device_id(&self) -> Result<DeviceId> {
+        self.core.state.device_id().await
     }
 
     /// Looks a user up.
