@@ -1,12 +1,17 @@
 //! Progress bars of transfers: on standard error, and only when that is a terminal.
 
-use std::{borrow::Cow, convert::Infallible};
+use std::{borrow::Cow, convert::Infallible, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use nudge_client_sdk::{Client, ClientMessageId, Event, Progress, TransferId};
+use nudge_client_sdk::{
+    Client, ClientMessageId, Download, Downloaded, Error, Event, Progress, TransferId,
+};
+use tokio::time::interval;
+
+use crate::human;
 
 /// A bar for a transfer of `total` bytes; draws nothing where nobody would see it.
-pub(crate) fn transfer(total: u64, name: impl Into<Cow<'static, str>>) -> ProgressBar {
+fn transfer(total: u64, name: impl Into<Cow<'static, str>>) -> ProgressBar {
     // The template is a constant, and a bad one would only mean a plainer bar.
     let style = ProgressStyle::with_template(TEMPLATE)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -30,7 +35,7 @@ pub(crate) async fn follow_uploads(client: &Client, message: ClientMessageId) ->
         let bar = match drawn.iter().find(|(name, _)| *name == file_name) {
             Some((_, bar)) => bar.clone(),
             None => {
-                let bar = bars.add(self::transfer(bytes_total, file_name.clone()));
+                let bar = bars.add(self::transfer(bytes_total, human::safe_line(&file_name)));
                 drawn.push((file_name, bar.clone()));
                 bar
             }
@@ -43,5 +48,22 @@ pub(crate) async fn follow_uploads(client: &Client, message: ClientMessageId) ->
     std::future::pending().await
 }
 
+/// Draws a download until it has ended.
+pub(crate) async fn follow_download(download: &mut Download) -> Result<Downloaded, Error> {
+    let Progress { file_name, bytes_total, .. } = download.progress();
+    let bar = transfer(bytes_total, human::safe_line(&file_name));
+    let mut redraw = interval(REDRAW_INTERVAL);
+    loop {
+        tokio::select! {
+            finished = download.finished() => {
+                bar.finish_and_clear();
+                return finished;
+            }
+            _ = redraw.tick() => bar.set_position(download.progress().bytes_done),
+        }
+    }
+}
+
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 const TEMPLATE: &str =
     "  {msg:.bold}  {bar:32.cyan/dim}  {bytes} of {total_bytes}  {bytes_per_sec}  {eta}";

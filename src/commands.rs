@@ -1,7 +1,13 @@
 //! What each command does, one file each.
 
+mod account;
+mod chat;
 mod demo;
+mod download;
+mod history;
+mod listen;
 mod migrate;
+mod send;
 mod serve;
 
 use crate::{
@@ -16,6 +22,16 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         match cli.command {
             Command::Serve(serve) => serve::run(*serve).await,
             Command::Demo(demo) => demo::run(demo).await,
+            Command::Register(register) => account::register(register).await,
+            Command::Login(login) => account::login(login).await,
+            Command::Logout(logout) => account::logout(logout).await,
+            Command::Send(send) => send::run(send).await,
+            Command::Listen(listen) => listen::run(listen).await,
+            Command::Download(download) => download::run(download).await,
+            Command::Chat(chat) => chat::run(chat).await,
+            Command::Conversations(list) => history::conversations(list).await,
+            Command::History(history) => history::history(history).await,
+            Command::Devices(devices) => account::devices(devices).await,
             Command::Migrate(migrate) => migrate::run(migrate).await,
         }
     })

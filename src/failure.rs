@@ -20,6 +20,16 @@ impl Failure {
         Self { message: error.to_string(), status: 1 }
     }
 
+    /// Whoever read the output has gone: the usual status of that, without a word.
+    pub(crate) const fn nobody_reads() -> Self {
+        Self { message: String::new(), status: 141 }
+    }
+
+    /// Whether there is something to say.
+    pub(crate) const fn is_silent(&self) -> bool {
+        self.message.is_empty()
+    }
+
     /// The exit status.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status)

@@ -4,9 +4,15 @@ mod bars;
 mod cli;
 #[expect(clippy::print_stdout, reason = "a command's output is its product")]
 mod commands;
+mod conversation;
 mod failure;
+mod free_name;
 mod human;
+mod output;
+mod password;
+mod profile;
 mod settings;
+mod stop;
 mod system;
 mod tls;
 
@@ -26,7 +32,9 @@ fn main() -> ExitCode {
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("nudge: {failure}");
+            if !failure.is_silent() {
+                eprintln!("nudge: {failure}");
+            }
             failure.exit_code()
         }
     }

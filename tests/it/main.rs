@@ -9,4 +9,5 @@ mod kills;
 mod program;
 mod serve;
 mod signaling;
+mod terminal;
 mod transfers;
