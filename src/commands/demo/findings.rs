@@ -160,7 +160,7 @@ impl Findings {
                 format!("{twice} bytes"),
             ),
         ];
-        if cut::is_possible(media.bytes) {
+        if media.cut_at.is_some() || cut::is_certain(media.bytes) {
             promises.push(Promise::new(
                 "a download goes on where it was cut",
                 media.resumed_from.is_some_and(|from| from > 0),
