@@ -37,7 +37,6 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the whole server in one process, with nothing installed
     Serve(Box<Serve>),
     Demo(Demo),
     Register(Register),
@@ -53,8 +52,21 @@ pub(crate) enum Command {
     Migrate(Migrate),
 }
 
-/// Run the whole server in one process: SQLite and a local folder
+/// Run the whole server in one process, with nothing installed
+///
+/// SQLite and a folder for the media; signaling for the devices, the HTTP API, and health for the
+/// operator, each on a listener of its own. A flag is stronger than its NUDGE_* variable, which is
+/// stronger than the file given with --config.
+///
+/// SIGTERM and Ctrl-C send the clients away, let requests in flight finish, and end with status 0.
+/// SIGHUP reads the certificate again. What was acknowledged is on disk, whatever ends the server.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  nudge serve                                              try it on this machine
+  nudge serve --tls self-signed --fetch 0.0.0.0:7480 --signal 0.0.0.0:7400
+  nudge serve --config /etc/nudge.toml
+  nudge serve --fetch 127.0.0.1:0 --signal 127.0.0.1:0 --private 127.0.0.1:0 --json")]
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) settings: Settings,

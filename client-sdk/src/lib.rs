@@ -62,6 +62,11 @@ mod files;
 
 mod medium_head;
 
+/// The workspace's README: its example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 pub use nudge_proto::{
     ClientMessageId, CloseCode, ConversationId, ConversationSeq, DeviceId, ErrorCode, MediumId,
     MessageId, UserId,

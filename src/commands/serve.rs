@@ -1,13 +1,12 @@
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{cli::Serve, failure::Failure, system::System};
+use crate::{cli::Serve, failure::Failure, stop::Stop, system::System};
 
 pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let settings = serve.settings.with_file(serve.config.as_deref())?.resolve()?;
     let data_dir = settings.fetch.data_dir.clone();
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut stop = Stop::new()?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let system = System::start(settings).await?;
     let server = system.server();
@@ -35,8 +34,7 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     }
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = stop.asked() => break,
             _ = hang_up.recv() => {
                 // The old certificate goes on serving when the new one is unusable.
                 if let Err(failure) = system.reload_certificate() {

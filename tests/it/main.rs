@@ -7,6 +7,7 @@ mod demo;
 mod durability;
 mod kills;
 mod program;
+mod readme;
 mod serve;
 mod signaling;
 mod terminal;
