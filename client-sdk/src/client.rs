@@ -15,8 +15,11 @@ use crate::{
     core::Core,
     error::Result,
     events::{Events, LinkState, Position},
+    lanes,
     link::{self, LinkInput},
-    outbox, sync, upload,
+    outbox::Sending,
+    sync,
+    upload::Uploading,
 };
 
 pub use accounts::NewAccount;
@@ -45,8 +48,8 @@ impl Client {
         let (core, link_inputs) = Core::open(config).await?;
         let tasks = TaskTracker::new();
         let guard = Arc::new(core.closed.clone().drop_guard());
-        tasks.spawn(outbox::run(Arc::clone(&core)));
-        tasks.spawn(upload::run(Arc::clone(&core)));
+        tasks.spawn(lanes::run::<Sending>(Arc::clone(&core)));
+        tasks.spawn(lanes::run::<Uploading>(Arc::clone(&core)));
         if core.state.is_syncing() {
             tasks.spawn(sync::run(Arc::clone(&core)));
             tasks.spawn(keep_link(Arc::clone(&core), link_inputs));
@@ -87,6 +90,7 @@ impl Client {
     /// Says that the network came back or changed: nothing waits for its next attempt.
     pub fn network_changed(&self) {
         self.core.tell_link(LinkInput::NetworkChanged);
+        self.core.ring_retry();
         self.core.sync_bell.notify_one();
     }
 

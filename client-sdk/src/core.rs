@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) uploads_bell: Notify,
     /// Rung when a link that ended is to be tried again.
     pub(crate) reconnect_bell: Notify,
+    /// Rung when what did not work may work now.
+    retry_bell: watch::Sender<()>,
     link: watch::Sender<Option<LinkState>>,
     link_inputs: mpsc::Sender<LinkInput>,
     discovery: Mutex<Option<Arc<pb::Discovery>>>,
@@ -61,6 +63,7 @@ impl Core {
             outbox_bell: Notify::new(),
             uploads_bell: Notify::new(),
             reconnect_bell: Notify::new(),
+            retry_bell: watch::Sender::new(()),
             link: watch::Sender::new(None),
             link_inputs,
             discovery: Mutex::new(None),
@@ -96,8 +99,20 @@ impl Core {
         let _ = self.link_inputs.try_send(input);
     }
 
+    /// Whoever waits before another attempt need not: the network is back, or somebody logged in.
+    pub(crate) fn ring_retry(&self) {
+        self.retry_bell.send_replace(());
+    }
+
+    pub(crate) fn retry_now(&self) -> watch::Receiver<()> {
+        self.retry_bell.subscribe()
+    }
+
     pub(crate) fn set_link(&self, state: LinkState) {
-        self.link.send_replace(Some(state));
+        let before = self.link.send_replace(Some(state));
+        if state == LinkState::Up && before != Some(state) {
+            self.ring_retry();
+        }
         self.hub.tell(Event::Link(state));
     }
 

@@ -114,6 +114,7 @@ async fn run(mut fetch: Fetch, mut control: watch::Receiver<Control>) -> Result<
     let mut part = Part::open(&fetch.target, &fetch.medium).await?;
     let resumed_from = part.length();
     let closed = fetch.core.closed.clone();
+    let mut retry_now = fetch.core.retry_now();
     loop {
         let wanted = *control.borrow_and_update();
         match wanted {
@@ -141,6 +142,7 @@ async fn run(mut fetch: Fetch, mut control: watch::Receiver<Control>) -> Result<
                         tracing::debug!(%error, ?wait, "a download goes on later");
                         tokio::select! {
                             () = tokio::time::sleep(wait) => {}
+                            _ = retry_now.changed() => {}
                             _ = control.changed() => {}
                             () = closed.cancelled() => return Err(Error::Cancelled),
                         }
@@ -183,7 +185,7 @@ impl Fetch {
             if is_last_chance {
                 part.remove().await?;
                 return Err(Error::DigestMismatch {
-                    medium_id: self.medium.id.to_string(),
+                    medium_id: self.medium.id,
                     computed: hex::encode(computed),
                     declared: hex::encode(self.medium.sha256),
                 });
@@ -206,7 +208,7 @@ impl Fetch {
                 self.bytes_fetched += piece.len() as u64;
                 if part.length() + piece.len() as u64 > self.medium.size {
                     part.clear().await?;
-                    return Err(Error::Offline("more bytes came than the medium has".to_owned()));
+                    return Err(Error::protocol("more bytes came than the medium has"));
                 }
                 part.append(&piece).await?;
                 self.meter.set(part.length());

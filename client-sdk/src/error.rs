@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use nudge_proto::{ErrorCode, error_code::Retry};
+use nudge_proto::{ErrorCode, MediumId, error_code::Retry};
 
 use crate::events::NotSent;
 
@@ -13,6 +13,9 @@ pub enum Error {
     /// The configuration makes no sense.
     #[error("{0}")]
     Config(String),
+    /// A value that the app gave makes no sense.
+    #[error("{0}")]
+    InvalidInput(String),
     /// Nobody is logged in with this state folder.
     #[error("nobody is logged in here: log in first")]
     LoggedOut,
@@ -44,7 +47,7 @@ pub enum Error {
         /// The database.
         path: PathBuf,
         /// Why.
-        source: sqlx::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A file cannot be read or written.
     #[error("{path}: {source}")]
@@ -66,7 +69,7 @@ pub enum Error {
     )]
     DigestMismatch {
         /// Which medium.
-        medium_id: String,
+        medium_id: MediumId,
         /// Hex.
         computed: String,
         /// Hex.

@@ -81,6 +81,23 @@ pub enum ResyncReason {
     StateRestored,
 }
 
+impl ResyncReason {
+    /// As it stands in the state.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::NewEpoch => "new epoch",
+            Self::StateRestored => "state restored",
+        }
+    }
+
+    pub(crate) fn parse(word: &[u8]) -> Option<Self> {
+        [Self::Truncated, Self::NewEpoch, Self::StateRestored]
+            .into_iter()
+            .find(|reason| reason.word().as_bytes() == word)
+    }
+}
+
 /// The signaling connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkState {

@@ -6,7 +6,8 @@
 //! - `model`, `events`: what an app sees
 //! - `client`: the calls, by subject
 //! - `core`: what the parts share; `state`: what lasts; `http`, `credentials`, `tls`: the way to fetch
-//! - `link`: the way to signal; `sync`: the inbox; `outbox`: what is to be sent
+//! - `link`: the way to signal; `sync`: the inbox
+//! - `lanes`, `retry`: how the rest is worked off; `outbox`: what is to be sent
 //! - `upload`, `download`, `transfer`, `files`, `medium_head`: media
 #![warn(missing_docs)]
 
@@ -47,9 +48,11 @@ mod link;
 
 mod sync;
 
-mod outbox;
+mod lanes;
 
 mod retry;
+
+mod outbox;
 
 mod upload;
 

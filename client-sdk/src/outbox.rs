@@ -3,113 +3,49 @@
 //! A message is stored before the app hears that it will be sent, and carries the same id on every
 //! attempt: dying at any instant neither loses nor doubles it (P2).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures::future::BoxFuture;
 use nudge_proto::{ClientMessageId, ConversationId, pb::content as pb};
 use reqwest::Method;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 
 use crate::{
     Error,
     core::{Core, unix_ms},
     error::Result,
-    events::{Event, LinkState},
+    events::Event,
+    lanes::Work,
     limits::{OUTBOX_CONVERSATIONS_AT_ONCE, OUTBOX_TIME},
-    retry::{Waits, sleep_until},
 };
 
-/// Sends until the client is closed.
-pub(crate) async fn run(core: Arc<Core>) {
-    let mut outbox = Outbox {
-        core: Arc::clone(&core),
-        in_flight: FuturesUnordered::new(),
-        busy: HashMap::new(),
-        waits: Waits::new(&core.config),
-    };
-    tokio::select! {
-        () = outbox.work() => {}
-        () = core.closed.cancelled() => {}
+/// Sending what waits.
+#[derive(Debug)]
+pub(crate) struct Sending;
+
+impl Work for Sending {
+    type Key = ConversationId;
+    type Job = ClientMessageId;
+
+    const AT_ONCE: usize = OUTBOX_CONVERSATIONS_AT_ONCE;
+
+    fn bell(core: &Core) -> &Notify {
+        &core.outbox_bell
+    }
+
+    async fn due(core: &Core) -> Result<Vec<(ConversationId, ClientMessageId)>> {
+        core.state.next_to_send().await
+    }
+
+    async fn is_wanted(core: &Core, message: &ClientMessageId) -> Result<bool> {
+        Ok(core.state.outcome(*message).await?.is_none())
+    }
+
+    fn attempt(core: Arc<Core>, message: ClientMessageId) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move { send(&core, message).await })
     }
 }
 
-struct Outbox {
-    core: Arc<Core>,
-    in_flight: FuturesUnordered<BoxFuture<'static, (ConversationId, Result<()>)>>,
-    /// The message in flight of each conversation, and how to call it back.
-    busy: HashMap<ConversationId, (ClientMessageId, CancellationToken)>,
-    /// Conversations whose last attempt did not work.
-    waits: Waits<ConversationId>,
-}
-
-impl Outbox {
-    async fn work(&mut self) {
-        let core = Arc::clone(&self.core);
-        let mut link = core.link();
-        loop {
-            if let Err(error) = self.follow_state().await {
-                tracing::warn!(%error, "the outbox cannot be read");
-                tokio::time::sleep(core.config.retry_max).await;
-                continue;
-            }
-            let next_try = self.waits.next_at();
-            tokio::select! {
-                () = core.outbox_bell.notified() => {}
-                Some((conversation, result)) = self.in_flight.next() => {
-                    self.handle_result(conversation, result);
-                }
-                Ok(()) = link.changed() => {
-                    // The network is back: whoever waited need not.
-                    if *link.borrow_and_update() == Some(LinkState::Up) {
-                        self.waits.clear();
-                    }
-                }
-                () = sleep_until(next_try) => {}
-            }
-        }
-    }
-
-    /// Calls back what is no longer to be sent, and begins what is.
-    async fn follow_state(&mut self) -> Result<()> {
-        let core = &self.core;
-        for (message, stop) in self.busy.values() {
-            if core.state.outcome(*message).await?.is_some() {
-                stop.cancel();
-            }
-        }
-        for (message, conversation) in core.state.next_to_send().await? {
-            if self.busy.len() >= OUTBOX_CONVERSATIONS_AT_ONCE {
-                return Ok(());
-            }
-            if self.waits.is_waiting(conversation) || self.busy.contains_key(&conversation) {
-                continue;
-            }
-            let (core, stop) = (Arc::clone(core), CancellationToken::new());
-            self.busy.insert(conversation, (message, stop.clone()));
-            self.in_flight.push(Box::pin(async move {
-                let outcome = tokio::select! {
-                    outcome = send(&core, message) => outcome,
-                    () = stop.cancelled() => Ok(()),
-                };
-                (conversation, outcome)
-            }));
-        }
-        Ok(())
-    }
-
-    fn handle_result(&mut self, conversation: ConversationId, result: Result<()>) {
-        self.busy.remove(&conversation);
-        match result {
-            Ok(()) => self.waits.forget(conversation),
-            Err(error) => {
-                let pause = self.waits.put_failed(conversation, &error);
-                tracing::debug!(%error, ?pause, %conversation, "a message was not sent yet");
-            }
-        }
-    }
-}
-
-/// One attempt. An error means that another has to follow.
 async fn send(core: &Core, message: ClientMessageId) -> Result<()> {
     let Some(queued) = core.state.queued(message).await? else { return Ok(()) };
     if Duration::from_millis(unix_ms().saturating_sub(queued.created_at_ms)) > OUTBOX_TIME {

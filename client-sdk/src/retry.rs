@@ -51,10 +51,6 @@ impl<K: Copy + Eq + Hash> Waits<K> {
         self.waiting.remove(&key);
     }
 
-    pub(crate) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
-        self.waiting.retain(|key, _| keep(key));
-    }
-
     /// Lets everything be tried at once: the network is back.
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();

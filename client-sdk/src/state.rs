@@ -22,9 +22,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Error, config::SyncMode, error::Result};
+use crate::{Error, config::SyncMode, error::Result, files::blocking};
 
-pub(crate) use inbox::Restart;
 pub(crate) use outbox::{NewMessage, NewUpload};
 pub(crate) use uploads::PendingUpload;
 
@@ -52,9 +51,13 @@ impl State {
             SyncMode::Automatic => lock(&folder.join("sync.lock"))?.map(Arc::new),
             SyncMode::Off => None,
         };
-        let failed = |source| Error::State { path: path.clone(), source };
+        let failed =
+            |source: sqlx::Error| Error::State { path: path.clone(), source: source.into() };
         let pool = connect(&path, SqliteSynchronous::Full, 4).await.map_err(failed)?;
+        // Two processes may open a new folder at once.
+        let turn = wait_for_lock(&folder.join("migrate.lock")).await?;
         sqlx::migrate!().run(&pool).await.map_err(|error| failed(error.into()))?;
+        drop(turn);
         let quick = connect(&path, SqliteSynchronous::Normal, 1).await.map_err(failed)?;
         let process = fastrand::i64(1..);
         let state = Self { pool, quick, path: Arc::new(path), sync_lock, process };
@@ -88,7 +91,7 @@ impl State {
     }
 
     fn failed(&self) -> impl Fn(sqlx::Error) -> Error + Copy + '_ {
-        |source| Error::State { path: self.path.as_ref().clone(), source }
+        |source| Error::State { path: self.path.as_ref().clone(), source: source.into() }
     }
 
     /// Keeps what grows with use within its limits.
@@ -120,6 +123,12 @@ fn lock(path: &Path) -> Result<Option<File>> {
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(source)) => Err(Error::file(path)(source)),
     }
+}
+
+/// Held until it is dropped.
+async fn wait_for_lock(path: &Path) -> Result<File> {
+    let file = private_file(path).map_err(Error::file(path))?;
+    blocking(path, move || file.lock().map(|()| file)).await
 }
 
 /// A folder for this user's eyes: it holds credentials.

@@ -12,10 +12,9 @@ use crate::{
     Error,
     core::Core,
     error::Result,
-    events::{Event, Outcome},
+    events::{Event, Outcome, ResyncReason},
     limits::UPDATES_UNCONFIRMED_MAX,
     link::LinkInput,
-    state::Restart,
 };
 
 /// Keeps the state up to date until the client is closed.
@@ -23,6 +22,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     let follow = async {
         let mut backoff = backoff(&core);
         let mut is_checked = false;
+        let mut retry_now = core.retry_now();
         loop {
             match catch_up(&core, &mut is_checked).await {
                 Ok(()) => {
@@ -32,10 +32,9 @@ pub(crate) async fn run(core: Arc<Core>) {
                 Err(error) => {
                     let wait = backoff.next().unwrap_or(core.config.retry_max);
                     tracing::debug!(%error, ?wait, "the inbox was not read");
-                    // Whoever rings knows that it may work now: a log in, the link that stands again.
                     tokio::select! {
                         () = sleep(wait) => {}
-                        () = core.sync_bell.notified() => {}
+                        _ = retry_now.changed() => {}
                     }
                 }
             }
@@ -56,10 +55,10 @@ async fn catch_up(core: &Core, is_checked: &mut bool) -> Result<()> {
     }
     loop {
         wait_for_room(core).await?;
-        let (page, restart) = next_page(core).await?;
+        let (page, resync) = next_page(core).await?;
         let is_last = page.through >= page.head;
-        let is_empty = page.entries.is_empty() && restart.is_none();
-        let stored = core.state.store_page(page, restart, user.id).await?;
+        let is_empty = page.entries.is_empty() && resync.is_none();
+        let stored = core.state.store_page(page, resync, user.id).await?;
         if !is_empty {
             core.hub.ring_stored();
         }
@@ -75,7 +74,7 @@ async fn catch_up(core: &Core, is_checked: &mut bool) -> Result<()> {
     }
 }
 
-async fn next_page(core: &Core) -> Result<(pb::InboxPage, Option<Restart>)> {
+async fn next_page(core: &Core) -> Result<(pb::InboxPage, Option<ResyncReason>)> {
     let cursor = core.state.cursor().await?;
     let asked = match cursor {
         Some(cursor) => core.http.get(&format!("/v1/inbox?after={cursor}")).await,
@@ -84,12 +83,12 @@ async fn next_page(core: &Core) -> Result<(pb::InboxPage, Option<Restart>)> {
     match asked {
         // The store went back in time: its numbers mean something else now.
         Err(error) if is_other_epoch(&error) => {
-            Ok((core.http.get("/v1/inbox").await?, Some(Restart::NewEpoch)))
+            Ok((core.http.get("/v1/inbox").await?, Some(ResyncReason::NewEpoch)))
         }
         Ok(page) => {
             let page: pb::InboxPage = page;
-            let restart = page.truncated.then_some(Restart::Truncated);
-            Ok((page, restart))
+            let resync = page.truncated.then_some(ResyncReason::Truncated);
+            Ok((page, resync))
         }
         Err(error) => Err(error),
     }
@@ -106,7 +105,7 @@ async fn check_restored(core: &Core) -> Result<()> {
     let devices: pb::DeviceList = core.http.get("/v1/devices").await?;
     let own = devices.devices.iter().find(|device| device.current);
     if own.is_some_and(|own| own.acked_seq > cursor.seq.0) {
-        core.state.store_restart(Restart::StateRestored).await?;
+        core.state.store_resync(ResyncReason::StateRestored).await?;
         core.hub.ring_stored();
     }
     Ok(())

@@ -2,15 +2,14 @@
 //!
 //! Which files are to be uploaded stands in the state. A message is sent once its files are there.
 
-use std::{collections::HashMap, fs::File, sync::Arc, time::Duration};
+use std::{fs::File, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use futures::{Stream, StreamExt, future::BoxFuture, stream, stream::FuturesUnordered};
+use futures::{Stream, future::BoxFuture, stream};
 use nudge_proto::{ErrorCode, MediumId, RequestId};
 use reqwest::{Body, Method, RequestBuilder, Response, header};
-use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::Notify, task::spawn_blocking};
 
 use crate::{
     Error,
@@ -18,95 +17,47 @@ use crate::{
     error::Result,
     events::{Progress, TransferId},
     files::{self, FileStamp},
+    lanes::Work,
     limits::{OUTBOX_TIME, TRANSFER_IDLE_TIMEOUT, UPLOADS_AT_ONCE},
     outbox::give_up,
-    retry::{Waits, sleep_until},
     state::PendingUpload,
     transfer::Meter,
 };
 
-/// Uploads until the client is closed.
-pub(crate) async fn run(core: Arc<Core>) {
-    let mut uploads = Uploads {
-        core: Arc::clone(&core),
-        in_flight: FuturesUnordered::new(),
-        active: HashMap::new(),
-        waits: Waits::new(&core.config),
-    };
-    tokio::select! {
-        () = uploads.work() => {}
-        () = core.closed.cancelled() => {}
+/// Uploading what messages wait for.
+#[derive(Debug)]
+pub(crate) struct Uploading;
+
+impl Work for Uploading {
+    type Key = RequestId;
+    type Job = PendingUpload;
+
+    const AT_ONCE: usize = UPLOADS_AT_ONCE;
+
+    fn bell(core: &Core) -> &Notify {
+        &core.uploads_bell
+    }
+
+    async fn due(core: &Core) -> Result<Vec<(RequestId, PendingUpload)>> {
+        let pending = core.state.pending_uploads().await?;
+        Ok(pending.into_iter().map(|upload| (upload.request_id, upload)).collect())
+    }
+
+    async fn is_wanted(core: &Core, upload: &PendingUpload) -> Result<bool> {
+        let pending = core.state.pending_uploads().await?;
+        Ok(pending.iter().any(|pending| pending.request_id == upload.request_id))
+    }
+
+    fn attempt(core: Arc<Core>, upload: PendingUpload) -> BoxFuture<'static, Result<()>> {
+        Box::pin(async move {
+            bring(&core, upload).await?;
+            core.outbox_bell.notify_one();
+            Ok(())
+        })
     }
 }
 
-struct Uploads {
-    core: Arc<Core>,
-    in_flight: FuturesUnordered<BoxFuture<'static, (RequestId, Result<()>)>>,
-    active: HashMap<RequestId, CancellationToken>,
-    waits: Waits<RequestId>,
-}
-
-impl Uploads {
-    async fn work(&mut self) {
-        let core = Arc::clone(&self.core);
-        loop {
-            if let Err(error) = self.follow_state().await {
-                tracing::warn!(%error, "the list of uploads cannot be read");
-                tokio::time::sleep(core.config.retry_max).await;
-                continue;
-            }
-            let next_try = self.waits.next_at();
-            tokio::select! {
-                () = core.uploads_bell.notified() => {}
-                Some((upload, result)) = self.in_flight.next() => self.handle_result(upload, result),
-                () = sleep_until(next_try) => {}
-            }
-        }
-    }
-
-    /// Stops what is no longer to be uploaded, and begins what is.
-    async fn follow_state(&mut self) -> Result<()> {
-        let pending = self.core.state.pending_uploads().await?;
-        let is_pending = |id: &RequestId| pending.iter().any(|upload| upload.request_id == *id);
-        for (_, stop) in self.active.iter().filter(|(id, _)| !is_pending(id)) {
-            stop.cancel();
-        }
-        self.waits.retain(is_pending);
-        for upload in pending {
-            let id = upload.request_id;
-            let has_room = self.active.len() < UPLOADS_AT_ONCE;
-            if !has_room || self.active.contains_key(&id) || self.waits.is_waiting(id) {
-                continue;
-            }
-            let (core, stop) = (Arc::clone(&self.core), CancellationToken::new());
-            self.active.insert(id, stop.clone());
-            self.in_flight.push(Box::pin(async move {
-                let outcome = tokio::select! {
-                    outcome = bring(&core, upload) => outcome,
-                    () = stop.cancelled() => Ok(()),
-                };
-                (id, outcome)
-            }));
-        }
-        Ok(())
-    }
-
-    fn handle_result(&mut self, upload: RequestId, result: Result<()>) {
-        self.active.remove(&upload);
-        match result {
-            Ok(()) => {
-                self.waits.forget(upload);
-                self.core.outbox_bell.notify_one();
-            }
-            Err(error) => {
-                let pause = self.waits.put_failed(upload, &error);
-                tracing::debug!(%error, ?pause, %upload, "an upload goes on later");
-            }
-        }
-    }
-}
-
-/// One attempt. An error means that another has to follow; what can never work ends the message.
+/// What can never work ends the message.
 async fn bring(core: &Core, upload: PendingUpload) -> Result<()> {
     let message = upload.client_message_id;
     if Duration::from_millis(unix_ms().saturating_sub(upload.created_at_ms)) > OUTBOX_TIME {

@@ -125,7 +125,7 @@ impl Client {
     pub async fn find_user(&self, handle: &str) -> Result<User> {
         let handle: nudge_proto::Handle =
             handle.parse().map_err(|error: nudge_proto::handle::InvalidHandle| {
-                Error::Config(error.to_string())
+                Error::InvalidInput(error.to_string())
             })?;
         let said = self.core.http.get(&format!("/v1/users/{handle}")).await?;
         let user = model::user(said)?;
@@ -149,7 +149,10 @@ impl Client {
     /// Refusals, [`Error::Offline`].
     pub async fn set_display_name(&self, display_name: &str) -> Result<User> {
         let request = pb::UpdateProfileRequest { display_name: Some(display_name.to_owned()) };
-        model::user(self.core.http.ask(Method::PATCH, "/v1/me", &request).await?)
+        let user = model::user(self.core.http.ask(Method::PATCH, "/v1/me", &request).await?)?;
+        self.core.state.put_own_name(&user.display_name).await?;
+        self.core.state.put_person(&user).await?;
+        Ok(user)
     }
 
     /// Changes the password.
@@ -166,7 +169,7 @@ impl Client {
         self.core.http.tell(Method::PUT, "/v1/me/password", body).await
     }
 
-    /// Deletes the account, for good.
+    /// Deletes the account, for good, and everything of it in the state folder.
     ///
     /// # Errors
     ///
@@ -175,7 +178,18 @@ impl Client {
         let request = pb::DeleteAccountRequest { password: password.to_owned() };
         let body = Some(request.encode_to_vec());
         self.core.http.tell(Method::DELETE, "/v1/me", body).await?;
-        self.core.state.forget_credentials().await
+        self.forget_account().await
+    }
+
+    /// Empties the state folder, with or without a network: it is as new then, for any account.
+    ///
+    /// The server goes on counting this device among the account's; [`Self::log_out`] tells it first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`].
+    pub async fn forget_account(&self) -> Result<()> {
+        self.core.state.forget_account().await
     }
 
     /// The account's devices.
@@ -217,8 +231,7 @@ impl Client {
 
     fn wake_all(&self) {
         self.core.reconnect_bell.notify_one();
+        self.core.ring_retry();
         self.core.sync_bell.notify_one();
-        self.core.outbox_bell.notify_one();
-        self.core.uploads_bell.notify_one();
     }
 }

@@ -153,7 +153,7 @@ impl Part {
 /// Hidden, beside the target: renaming works within one file system only.
 fn part_path(target: &Path, medium: &Medium) -> Result<PathBuf> {
     if target.file_name().is_none() {
-        return Err(Error::Config(format!("{} is no name for a file", target.display())));
+        return Err(Error::InvalidInput(format!("{} is no name for a file", target.display())));
     }
     Ok(target.with_file_name(format!(".{}.part", medium.id)))
 }

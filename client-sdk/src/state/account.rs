@@ -109,6 +109,31 @@ impl State {
         Ok(())
     }
 
+    pub(crate) async fn put_own_name(&self, display_name: &str) -> Result<()> {
+        sqlx::query("UPDATE account SET display_name = ?")
+            .bind(display_name)
+            .execute(&self.pool)
+            .await
+            .map_err(self.failed())?;
+        Ok(())
+    }
+
+    /// Makes the state as new.
+    pub(crate) async fn forget_account(&self) -> Result<()> {
+        let mut write = self.write().await?;
+        for statement in [
+            "DELETE FROM outbox",
+            "DELETE FROM updates",
+            "DELETE FROM received",
+            "DELETE FROM people",
+            "DELETE FROM account",
+        ] {
+            sqlx::query(statement).execute(&mut *write).await.map_err(self.failed())?;
+        }
+        write.commit().await.map_err(self.failed())?;
+        self.prepare_account().await
+    }
+
     async fn account_blob(&self, query: &'static str) -> Result<Vec<u8>> {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.map_err(self.failed())
     }

@@ -5,31 +5,7 @@ use prost::Message as _;
 use sqlx::{Row, Sqlite, Transaction};
 
 use super::{State, signed};
-use crate::{Error, error::Result, limits};
-
-/// Why the numbers behind the cursor no longer tell everything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Restart {
-    Truncated,
-    NewEpoch,
-    StateRestored,
-}
-
-impl Restart {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Truncated => "truncated",
-            Self::NewEpoch => "new epoch",
-            Self::StateRestored => "state restored",
-        }
-    }
-
-    pub(super) fn parse(word: &[u8]) -> Option<Self> {
-        [Self::Truncated, Self::NewEpoch, Self::StateRestored]
-            .into_iter()
-            .find(|restart| restart.word().as_bytes() == word)
-    }
-}
+use crate::{Error, error::Result, events::ResyncReason, limits};
 
 /// What storing a page did.
 #[derive(Debug)]
@@ -45,12 +21,12 @@ impl State {
     pub(crate) async fn store_page(
         &self,
         page: pb::InboxPage,
-        restart: Option<Restart>,
+        resync: Option<ResyncReason>,
         own: UserId,
     ) -> Result<StoredPage> {
         let mut write = self.write().await?;
-        if let Some(restart) = restart {
-            self.log_restart(&mut write, restart).await?;
+        if let Some(reason) = resync {
+            self.log_resync(&mut write, reason).await?;
         }
         let mut sent = Vec::new();
         for entry in page.entries {
@@ -70,9 +46,9 @@ impl State {
     }
 
     /// Tells the app that the inbox was read anew, without anything read yet.
-    pub(crate) async fn store_restart(&self, restart: Restart) -> Result<()> {
+    pub(crate) async fn store_resync(&self, reason: ResyncReason) -> Result<()> {
         let mut write = self.write().await?;
-        self.log_restart(&mut write, restart).await?;
+        self.log_resync(&mut write, reason).await?;
         write.commit().await.map_err(self.failed())
     }
 
@@ -138,13 +114,13 @@ impl State {
         Ok(())
     }
 
-    async fn log_restart(
+    async fn log_resync(
         &self,
         write: &mut Transaction<'static, Sqlite>,
-        restart: Restart,
+        reason: ResyncReason,
     ) -> Result<()> {
         sqlx::query("INSERT INTO updates (kind, entry) VALUES (2, ?)")
-            .bind(restart.word().as_bytes())
+            .bind(reason.word().as_bytes())
             .execute(&mut **write)
             .await
             .map_err(self.failed())?;

@@ -86,7 +86,7 @@ impl State {
     }
 
     /// The oldest message of each conversation that has all its media.
-    pub(crate) async fn next_to_send(&self) -> Result<Vec<(ClientMessageId, ConversationId)>> {
+    pub(crate) async fn next_to_send(&self) -> Result<Vec<(ConversationId, ClientMessageId)>> {
         let rows = sqlx::query(
             "SELECT min(position), client_message_id, conversation_id FROM outbox \
              WHERE state = 1 AND sender IS ? AND NOT EXISTS \
@@ -97,7 +97,7 @@ impl State {
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed())?;
-        rows.iter().map(|row| Ok((client_message_id(row, 1)?, conversation_id(row, 2)?))).collect()
+        rows.iter().map(|row| Ok((conversation_id(row, 2)?, client_message_id(row, 1)?))).collect()
     }
 
     /// A message as it is to be sent; nothing when it was settled meanwhile.

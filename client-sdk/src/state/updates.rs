@@ -4,7 +4,7 @@ use nudge_proto::pb::content as pb;
 use prost::Message as _;
 use sqlx::Row;
 
-use super::{Restart, State, signed, unsigned};
+use super::{State, signed, unsigned};
 use crate::{
     Error,
     error::Result,
@@ -66,12 +66,10 @@ fn has_expired(kind: &UpdateKind, now_ms: u64) -> bool {
 
 fn update_kind(kind: i64, entry: &[u8]) -> Result<UpdateKind> {
     if kind == 2 {
-        let restart = Restart::parse(entry).ok_or_else(|| Error::protocol("an unknown restart"))?;
-        return Ok(UpdateKind::Resynced(match restart {
-            Restart::Truncated => ResyncReason::Truncated,
-            Restart::NewEpoch => ResyncReason::NewEpoch,
-            Restart::StateRestored => ResyncReason::StateRestored,
-        }));
+        let reason = ResyncReason::parse(entry);
+        return reason
+            .map(UpdateKind::Resynced)
+            .ok_or_else(|| Error::protocol("an unknown reason"));
     }
     let entry = pb::InboxEntry::decode(entry).map_err(Error::protocol)?;
     match (entry.message, entry.receipt, entry.change) {
