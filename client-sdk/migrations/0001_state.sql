@@ -6,10 +6,11 @@ CREATE TABLE account (
     -- Client-made ids, stored before they are first said: a retry names the same account and device.
     registration_id BLOB NOT NULL,
     device_id BLOB NOT NULL,
-    -- Absent until the first log in, and after a log out.
+    -- Absent until the first log in.
     user_id BLOB,
     handle TEXT,
     display_name TEXT,
+    -- Absent until the first log in, and after a log out.
     connect_ticket BLOB,
     access_token TEXT,
     refresh_token TEXT,

@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    client::Draft,
     core::unix_ms,
     error::Result,
     limits,
@@ -147,6 +148,21 @@ pub enum Outcome {
     Sent(Sent),
     /// It was given up.
     NotSent(NotSent),
+}
+
+/// A message of the outbox that is not on the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// What this device calls it.
+    pub client_message_id: ClientMessageId,
+    /// Where it is to be.
+    pub conversation_id: ConversationId,
+    /// What is to be sent.
+    pub draft: Draft,
+    /// When the app gave it, in milliseconds since 1970.
+    pub created_at_ms: u64,
+    /// Why it was given up; `None` while it waits for its turn, its files or the network.
+    pub failure: Option<NotSent>,
 }
 
 /// How far a transfer is.

@@ -202,39 +202,17 @@ async fn check(response: Response) -> Result<Response> {
     };
     let (is_protobuf, is_json) = (is_of(PROTOBUF), is_of(PROBLEM_JSON));
     let body = read(response).await?;
-    if body.is_empty()
-        && (is_protobuf || is_json)
-        && let Some(code) = code_of_status(status)
-    {
-        let detail = status.canonical_reason().unwrap_or_default().to_owned();
-        return Err(Error::Refused { code, detail, retry_after });
-    }
-    let problem = if is_protobuf {
-        <pb::Problem as prost::Message>::decode(&body[..]).ok()
-    } else {
-        serde_json::from_slice::<pb::Problem>(&body).ok()
-    };
-    let problem = problem.unwrap_or_default();
-    match problem.code.parse() {
-        Ok(code) => Err(Error::Refused { code, detail: problem.detail, retry_after }),
-        // Something between us and the service spoke: a proxy, or a newer server.
-        Err(_) if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-            Err(Error::Offline(format!("the server answered {status}")))
-        }
-        Err(_) => Err(Error::Protocol(format!("{status} with the code {:?}", problem.code))),
-    }
-}
-
-/// The code behind the status of an answer to HEAD, which has no problem document; where several
-/// share the status, the one after which the SDK does the right thing.
-fn code_of_status(status: StatusCode) -> Option<ErrorCode> {
-    match status {
-        StatusCode::UNAUTHORIZED => Some(ErrorCode::AccessTokenExpired),
-        StatusCode::NOT_FOUND => Some(ErrorCode::NotFound),
-        StatusCode::GONE => Some(ErrorCode::UploadExpired),
-        StatusCode::TOO_MANY_REQUESTS => Some(ErrorCode::RateLimited),
+    let problem = match (is_protobuf, is_json) {
+        (true, _) => <pb::Problem as prost::Message>::decode(&body[..]).ok(),
+        // The answer to a HEAD has the type and no body.
+        (_, true) if body.is_empty() => Some(pb::Problem::default()),
+        (_, true) => serde_json::from_slice(&body).ok(),
         _ => None,
-    }
+    };
+    // Something between us and the service spoke, a proxy for example: it has nothing to decide.
+    let problem = problem.ok_or_else(|| Error::Offline(format!("something answered {status}")))?;
+    let code = problem.code.parse().unwrap_or_else(|_| ErrorCode::of_status(status.as_u16()));
+    Err(Error::Refused { code, detail: problem.detail, retry_after })
 }
 
 async fn decode<A: prost::Message + Default>(response: Response) -> Result<A> {

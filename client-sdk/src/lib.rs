@@ -28,7 +28,7 @@ pub use model::{
 mod events;
 pub use events::{
     Event, Events, LinkState, NotSent, Outcome, Position, Progress, ResyncReason, Sent, TransferId,
-    Update, UpdateKind,
+    Unsent, Update, UpdateKind,
 };
 
 mod client;

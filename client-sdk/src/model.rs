@@ -262,10 +262,8 @@ pub(crate) fn device(said: pb::Device) -> Result<Device> {
 pub(crate) fn conversation(said: pb::Conversation) -> Result<Conversation> {
     let kind = match said.kind() {
         pb::ConversationKind::Direct => ConversationKind::Direct,
-        pb::ConversationKind::Group => ConversationKind::Group,
-        pb::ConversationKind::Unspecified => {
-            return Err(Error::protocol("a conversation of no kind"));
-        }
+        // Whatever a newer server has besides is between more than two.
+        pb::ConversationKind::Group | pb::ConversationKind::Unspecified => ConversationKind::Group,
     };
     Ok(Conversation {
         id: id(&said.id)?,
@@ -377,14 +375,15 @@ pub(crate) fn change(said: pb::Change) -> Result<Change> {
     })
 }
 
+/// Lines of a kind that this version does not know are left out.
 pub(crate) fn history(said: pb::HistoryPage) -> Result<History> {
     let item = |item: pb::HistoryItem| match (item.message, item.change) {
-        (Some(said), _) => message(said).map(HistoryItem::Message),
-        (None, Some(said)) => change(said).map(HistoryItem::Change),
-        (None, None) => Err(Error::protocol("an empty line of history")),
+        (Some(said), _) => Some(message(said).map(HistoryItem::Message)),
+        (None, Some(said)) => Some(change(said).map(HistoryItem::Change)),
+        (None, None) => None,
     };
     Ok(History {
-        items: said.items.into_iter().map(item).collect::<Result<_>>()?,
+        items: said.items.into_iter().filter_map(item).collect::<Result<_>>()?,
         next_before: said.next_before.map(ConversationSeq),
     })
 }

@@ -118,6 +118,30 @@ error_codes! {
 }
 
 impl ErrorCode {
+    /// The code to go by when an answer with this HTTP status carries none that is known here: of a
+    /// newer server, or to a HEAD, whose answer has no body.
+    #[must_use]
+    pub const fn of_status(status: u16) -> Self {
+        match status {
+            401 => Self::AccessTokenExpired,
+            403 => Self::Forbidden,
+            404 => Self::NotFound,
+            405 => Self::MethodNotAllowed,
+            408 => Self::RequestTimeout,
+            410 => Self::UploadExpired,
+            412 => Self::PreconditionFailed,
+            413 => Self::RequestTooLarge,
+            415 => Self::ContentTypeUnsupported,
+            416 => Self::RangeNotSatisfiable,
+            429 => Self::RateLimited,
+            460 => Self::ChecksumMismatch,
+            507 => Self::StorageFull,
+            503 => Self::Unavailable,
+            500.. => Self::Internal,
+            _ => Self::InvalidRequest,
+        }
+    }
+
     /// Whether nothing can happen twice when the same request is sent again.
     #[must_use]
     pub const fn is_retry_safe(self) -> bool {

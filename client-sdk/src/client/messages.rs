@@ -17,7 +17,7 @@ use crate::{
     Error,
     core::unix_ms,
     error::Result,
-    events::{Event, Outcome, Sent},
+    events::{Event, Outcome, Sent, Unsent},
     files, limits,
     outbox::give_up,
     state::{NewMessage, NewUpload},
@@ -164,13 +164,14 @@ impl Client {
         }
     }
 
-    /// Messages that wait to be sent, oldest first.
+    /// Messages that wait to be sent or were given up, oldest first: what an app shows below the
+    /// history.
     ///
     /// # Errors
     ///
     /// [`Error::State`].
-    pub async fn waiting(&self) -> Result<Vec<(ClientMessageId, ConversationId)>> {
-        self.core.state.waiting().await
+    pub async fn unsent(&self) -> Result<Vec<Unsent>> {
+        self.core.state.unsent().await
     }
 
     /// Takes a message out of the outbox. One whose request has left already may arrive all the same.
@@ -183,6 +184,15 @@ impl Client {
         self.core.outbox_bell.notify_one();
         self.core.uploads_bell.notify_one();
         Ok(())
+    }
+
+    /// Removes a message that was given up from [`Self::unsent`]; whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`].
+    pub async fn discard(&self, message: ClientMessageId) -> Result<bool> {
+        self.core.state.discard(message).await
     }
 
     /// Tries a message again that was given up; whether there was one.

@@ -10,8 +10,9 @@ use uuid::Uuid;
 use super::{State, signed, unsigned};
 use crate::{
     Error,
+    client::Draft,
     error::Result,
-    events::{NotSent, Outcome, Sent},
+    events::{NotSent, Outcome, Sent, Unsent},
     limits,
 };
 
@@ -238,15 +239,40 @@ impl State {
         })
     }
 
-    /// Messages that wait to be sent, oldest first.
-    pub(crate) async fn waiting(&self) -> Result<Vec<(ClientMessageId, ConversationId)>> {
+    /// Messages that wait to be sent or were given up, oldest first.
+    pub(crate) async fn unsent(&self) -> Result<Vec<Unsent>> {
         let rows = sqlx::query(
-            "SELECT client_message_id, conversation_id FROM outbox WHERE state = 1 ORDER BY position",
+            "SELECT client_message_id, conversation_id, content_type, body, ttl_s, media, created_at_ms, \
+             state, failure_code, failure FROM outbox WHERE state <> 2 ORDER BY position",
         )
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed())?;
-        rows.iter().map(|row| Ok((client_message_id(row, 0)?, conversation_id(row, 1)?))).collect()
+        let mut unsent = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (message, conversation_id) = (client_message_id(row, 0)?, conversation_id(row, 1)?);
+            let media: Vec<MediumId> = serde_json::from_str(row.get(5)).map_err(Error::protocol)?;
+            let is_given_up = row.get::<i64, _>(7) == GIVEN_UP;
+            unsent.push(Unsent {
+                client_message_id: message,
+                conversation_id,
+                draft: Draft {
+                    content_type: row.get(2),
+                    body: row.get(3),
+                    files: self.files_of(message).await?,
+                    media,
+                    ttl_s: row.get::<Option<i64>, _>(4).map(unsigned),
+                },
+                created_at_ms: unsigned(row.get(6)),
+                failure: is_given_up.then(|| NotSent {
+                    client_message_id: message,
+                    conversation_id,
+                    code: row.get::<String, _>(8).parse().ok(),
+                    reason: row.get(9),
+                }),
+            });
+        }
+        Ok(unsent)
     }
 
     /// Has a message that was given up sent after all; its week begins anew.
@@ -262,6 +288,16 @@ impl State {
         .execute(&self.pool)
         .await
         .map_err(self.failed())?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets a message that was given up.
+    pub(crate) async fn discard(&self, client_id: ClientMessageId) -> Result<bool> {
+        let done = sqlx::query("DELETE FROM outbox WHERE client_message_id = ? AND state = 3")
+            .bind(&client_id.as_bytes()[..])
+            .execute(&self.pool)
+            .await
+            .map_err(self.failed())?;
         Ok(done.rows_affected() == 1)
     }
 

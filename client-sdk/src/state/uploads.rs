@@ -123,6 +123,20 @@ impl State {
     }
 }
 
+impl State {
+    /// The files that a message brings.
+    pub(super) async fn files_of(&self, message: ClientMessageId) -> Result<Vec<PathBuf>> {
+        let paths: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT path FROM uploads WHERE client_message_id = ? ORDER BY position",
+        )
+        .bind(&message.as_bytes()[..])
+        .fetch_all(&self.pool)
+        .await
+        .map_err(self.failed())?;
+        Ok(paths.into_iter().map(path).collect())
+    }
+}
+
 fn pending_upload(row: &SqliteRow) -> Result<PendingUpload> {
     let sha256: Option<Vec<u8>> = row.get(7);
     let medium_id: Option<Vec<u8>> = row.get(8);

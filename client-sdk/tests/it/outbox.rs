@@ -39,9 +39,9 @@ async fn what_was_put_into_the_outbox_is_sent_by_the_next_run_in_order() {
     for n in 0..20 {
         ada.client.send_text(talk.id, &n.to_string()).await.unwrap();
     }
-    assert_eq!(ada.client.waiting().await.unwrap().len(), 20);
+    assert_eq!(ada.client.unsent().await.unwrap().len(), 20);
     let ada = ada.restarted(&system).await;
-    assert_eq!(ada.client.waiting().await.unwrap().len(), 20);
+    assert_eq!(ada.client.unsent().await.unwrap().len(), 20);
     system.start_fetch().await.unwrap();
     let texts = bob.next_texts(20).await;
     assert_eq!(texts, (0..20).map(|n| n.to_string()).collect::<Vec<_>>());
@@ -88,9 +88,15 @@ async fn a_refused_message_says_why_and_does_not_hold_the_next_one_back() {
         ada.client.outcome(refused).await.unwrap(),
         Some(Outcome::NotSent(not_sent)) if not_sent.code == error.code()
     ));
+    let unsent = ada.client.unsent().await.unwrap();
+    assert_eq!(unsent.len(), 1);
+    assert_eq!(unsent[0].draft.media, [unknown]);
+    assert_eq!(unsent[0].failure.as_ref().map(|failure| failure.client_message_id), Some(refused));
     // Tried again, it is refused again.
     assert!(ada.client.send_again(refused).await.unwrap());
     assert!(matches!(ada.client.sent(refused).await, Err(Error::NotSent(_))));
+    assert!(ada.client.discard(refused).await.unwrap());
+    assert_eq!(ada.client.unsent().await.unwrap(), []);
     ada.client.close().await;
     bob.client.close().await;
     system.shutdown().await;
@@ -166,7 +172,7 @@ async fn what_a_second_process_left_behind_is_sent_by_the_next_first() {
     let ada = ada.restarted(&system).await;
     system.start_fetch().await.unwrap();
     assert_eq!(bob.next_texts(1).await, ["left behind"]);
-    until(async || ada.client.waiting().await.unwrap().is_empty()).await;
+    until(async || ada.client.unsent().await.unwrap().is_empty()).await;
     ada.client.close().await;
     bob.client.close().await;
     system.shutdown().await;
