@@ -138,7 +138,7 @@ async fn run(mut fetch: Fetch, mut control: watch::Receiver<Control>) -> Result<
                         if part.length() > before {
                             backoff.reset();
                         }
-                        let wait = backoff.next().unwrap_or(fetch.core.config.retry_max);
+                        let wait = backoff.next_wait();
                         tracing::debug!(%error, ?wait, "a download goes on later");
                         tokio::select! {
                             () = tokio::time::sleep(wait) => {}

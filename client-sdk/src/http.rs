@@ -162,7 +162,7 @@ async fn retrying<'a, A>(attempt: impl Fn() -> BoxFuture<'a, Result<A>> + Send) 
     for _ in 1..limits::REQUEST_ATTEMPTS {
         match attempt().await {
             Err(error) if is_worth_repeating(&error) => {
-                let wait = backoff.next().unwrap_or(limits::RETRY_MIN);
+                let wait = backoff.next_wait();
                 tracing::debug!(%error, ?wait, "a request is repeated");
                 tokio::time::sleep(wait).await;
             }

@@ -42,7 +42,7 @@ impl<K: Copy + Eq + Hash> Waits<K> {
             backoff: Backoff::new(self.shortest, self.longest, fastrand::u64(..)),
             until: Instant::now(),
         });
-        let pause = wait.backoff.next().unwrap_or(self.longest).max(retry_after(error));
+        let pause = wait.backoff.next_wait().max(retry_after(error));
         wait.until = Instant::now() + pause;
         pause
     }

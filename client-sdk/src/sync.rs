@@ -30,7 +30,7 @@ pub(crate) async fn run(core: Arc<Core>) {
                     wait_for_news(&core).await;
                 }
                 Err(error) => {
-                    let wait = backoff.next().unwrap_or(core.config.retry_max);
+                    let wait = backoff.next_wait();
                     tracing::debug!(%error, ?wait, "the inbox was not read");
                     tokio::select! {
                         () = sleep(wait) => {}

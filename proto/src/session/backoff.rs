@@ -36,14 +36,11 @@ impl Backoff {
     pub fn within(&mut self, from: Duration, to: Duration) -> Duration {
         from + to.saturating_sub(from).mul_f64(self.rng.f64())
     }
-}
 
-impl Iterator for Backoff {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let wait = self.within(self.shortest, self.previous.saturating_mul(3));
+    /// How long to wait this time.
+    pub fn next_wait(&mut self) -> Duration {
+        let wait = self.within(self.shortest, self.previous * 3);
         self.previous = wait.min(self.longest);
-        Some(self.previous)
+        self.previous
     }
 }

@@ -391,7 +391,7 @@ impl ClientSession {
     }
 
     fn next_wait(&mut self) -> Duration {
-        self.backoff.next().unwrap_or(self.config.reconnect_max)
+        self.backoff.next_wait()
     }
 
     /// Begins the backoff again if the connection that ends here was worth its wait. A server that

@@ -60,7 +60,7 @@ impl WatchClient {
                 self.node.link.cut(self.newest);
                 self.node.telemetry.watch_is(false);
                 tracing::warn!(reason = %broken, "the watch is down");
-                sleep(self.backoff.next().unwrap_or(WATCH_RETRY_MAX)).await;
+                sleep(self.backoff.next_wait()).await;
             }
         };
         tokio::select! {
@@ -155,7 +155,7 @@ impl WatchClient {
             }
             Err(error) => {
                 tracing::warn!(reason = %error, "the watch cannot move yet");
-                let wait = self.backoff.next().unwrap_or(WATCH_RETRY_MAX);
+                let wait = self.backoff.next_wait();
                 let open = self.open();
                 streams.next = Some(Box::pin(async move {
                     sleep(wait).await;
