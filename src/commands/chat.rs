@@ -97,11 +97,11 @@ impl Talking {
 
     /// Waits a moment for what was typed last; the rest stays in the outbox.
     async fn send_rest(&mut self) -> Result<(), Failure> {
-        let waiting = self.client.waiting().await?;
+        let unsent = self.client.unsent().await?;
         let all = async {
-            for (message, _) in &waiting {
+            for message in unsent.iter().filter(|message| message.failure.is_none()) {
                 // Whether it was sent or given up, it no longer waits.
-                let _ = self.client.sent(*message).await;
+                let _ = self.client.sent(message.client_message_id).await;
             }
         };
         if tokio::time::timeout(END_PATIENCE, all).await.is_err() {
