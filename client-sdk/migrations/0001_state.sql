@@ -25,9 +25,13 @@ CREATE TABLE updates (
     -- 1: entry is an InboxEntry in protobuf; 2: the inbox was read anew, entry says why.
     kind INTEGER NOT NULL,
     entry BLOB NOT NULL,
+    -- Of a message with a time to live, milliseconds since 1970.
+    expires_at_ms INTEGER,
     -- The conversation of a receipt: a newer one takes its place.
     receipt_of BLOB UNIQUE
 );
+
+CREATE INDEX updates_by_expiry ON updates (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 
 -- Messages and changes that are known, by id: in a new epoch the numbers begin again, the ids do not.
 CREATE TABLE received (

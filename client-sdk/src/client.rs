@@ -18,7 +18,7 @@ use crate::{
     lanes,
     link::{self, LinkInput},
     outbox::Sending,
-    sync,
+    sync, upkeep,
     upload::Uploading,
 };
 
@@ -52,6 +52,7 @@ impl Client {
         tasks.spawn(lanes::run::<Uploading>(Arc::clone(&core)));
         if core.state.is_syncing() {
             tasks.spawn(sync::run(Arc::clone(&core)));
+            tasks.spawn(upkeep::run(Arc::clone(&core)));
             tasks.spawn(keep_link(Arc::clone(&core), link_inputs));
         }
         Ok(Self { core, tasks, _close_on_drop: guard })

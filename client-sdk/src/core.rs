@@ -51,14 +51,15 @@ impl Core {
     ) -> Result<(Arc<Self>, mpsc::Receiver<LinkInput>)> {
         let tls = Tls::new(&config.extra_roots_pem)?;
         let state = State::open(&config.state_dir, config.sync).await?;
-        let credentials = Arc::new(Credentials::new(state.clone()));
+        let hub = Hub::new();
+        let credentials = Arc::new(Credentials::new(state.clone(), hub.clone()));
         let (link_inputs, receiver) = mpsc::channel(link::INPUTS_WAITING);
         let core = Self {
             http: Http::new(&config.url, &tls, credentials)?,
             config,
             state,
             tls,
-            hub: Hub::new(),
+            hub,
             sync_bell: Notify::new(),
             outbox_bell: Notify::new(),
             uploads_bell: Notify::new(),

@@ -80,6 +80,8 @@ pub enum ResyncReason {
     NewEpoch,
     /// This device's state is older than what it acknowledged: it was restored or copied.
     StateRestored,
+    /// After a log out, or after it was revoked, the folder became a new device of the account.
+    NewDevice,
 }
 
 impl ResyncReason {
@@ -89,11 +91,12 @@ impl ResyncReason {
             Self::Truncated => "truncated",
             Self::NewEpoch => "new epoch",
             Self::StateRestored => "state restored",
+            Self::NewDevice => "new device",
         }
     }
 
     pub(crate) fn parse(word: &[u8]) -> Option<Self> {
-        [Self::Truncated, Self::NewEpoch, Self::StateRestored]
+        [Self::Truncated, Self::NewEpoch, Self::StateRestored, Self::NewDevice]
             .into_iter()
             .find(|reason| reason.word().as_bytes() == word)
     }
@@ -284,15 +287,15 @@ impl Events {
     }
 
     async fn read_updates(&mut self) -> Result<()> {
-        let (updates, through) = match self.state.updates_after(self.last, unix_ms()).await {
-            Ok(read) => read,
+        let updates = match self.state.updates_after(self.last, unix_ms()).await {
+            Ok(updates) => updates,
             Err(error) => {
                 self.stored.mark_changed();
                 return Err(error);
             }
         };
-        if let Some(through) = through {
-            self.last = through;
+        if let Some(last) = updates.last() {
+            self.last = last.position;
             // There may be more than were read at once.
             self.stored.mark_changed();
         }

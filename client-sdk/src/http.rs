@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use futures::{StreamExt, TryStreamExt, future::BoxFuture};
 use nudge_proto::{ErrorCode, error_code::Retry, pb::content as pb, session::Backoff};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use tokio::sync::MutexGuard;
 use url::Url;
 
 use crate::{Error, credentials::Credentials, error::Result, limits, tls::Tls};
@@ -81,20 +82,23 @@ impl Http {
         self.call::<()>(method, path, body).await
     }
 
-    /// The same, once and without credentials: for making them.
+    /// Says something without credentials, and hears an answer: for making them.
     pub(crate) async fn ask_as_nobody<A: prost::Message + Default>(
         &self,
         path: &str,
         body: &impl prost::Message,
     ) -> Result<A> {
-        let body = body.encode_to_vec();
-        retrying(|| {
-            Box::pin(async {
-                let request = self.request(Method::POST, path)?.timeout(limits::REQUEST_TIMEOUT);
-                decode(check(with_body(request, Some(body.clone())).send().await?).await?).await
-            })
-        })
-        .await
+        retrying(|| Box::pin(self.ask_as_nobody_once(path, body))).await
+    }
+
+    async fn ask_as_nobody_once<A: prost::Message + Default>(
+        &self,
+        path: &str,
+        body: &impl prost::Message,
+    ) -> Result<A> {
+        let request = self.request(Method::POST, path)?.timeout(limits::REQUEST_TIMEOUT);
+        let request = with_body(request, Some(body.encode_to_vec()));
+        decode(check(request.send().await?).await?).await
     }
 
     /// A request with credentials whose answer the caller reads; once, but for an expired token.
@@ -120,16 +124,29 @@ impl Http {
 
     /// Gets new credentials unless somebody else did since `refused` was in use.
     pub(crate) async fn refresh(&self, refused: &str) -> Result<()> {
-        let turn = self.credentials.refresh_turn().await;
+        let _turn = self.credentials.turn().await;
+        // Read again for each attempt: another process on the folder may be faster.
+        let renewed = retrying(|| Box::pin(self.refresh_once(refused))).await;
+        if let Err(error) = &renewed
+            && error.code() == Some(ErrorCode::RefreshTokenReused)
+        {
+            self.credentials.handle_reuse().await?;
+        }
+        renewed
+    }
+
+    async fn refresh_once(&self, refused: &str) -> Result<()> {
         let Some(refresh_token) = self.credentials.refresh_token(refused).await? else {
             return Ok(());
         };
-        let session: pb::Session = self
-            .ask_as_nobody("/v1/sessions/refresh", &pb::RefreshRequest { refresh_token })
-            .await?;
-        self.credentials.put(&session).await?;
-        drop(turn);
-        Ok(())
+        let body = pb::RefreshRequest { refresh_token: refresh_token.clone() };
+        let session = self.ask_as_nobody_once("/v1/sessions/refresh", &body).await?;
+        self.credentials.put_renewed(&session, &refresh_token).await
+    }
+
+    /// Held while credentials are made or forgotten.
+    pub(crate) async fn credentials_turn(&self) -> MutexGuard<'_, ()> {
+        self.credentials.turn().await
     }
 
     async fn call<A: prost::Message + Default>(

@@ -6,7 +6,7 @@
 //! - `model`, `events`: what an app sees
 //! - `client`: the calls, by subject
 //! - `core`: what the parts share; `state`: what lasts; `http`, `credentials`, `tls`: the way to fetch
-//! - `link`: the way to signal; `sync`: the inbox
+//! - `link`: the way to signal; `sync`: the inbox; `upkeep`: what is done from time to time
 //! - `lanes`, `retry`: how the rest is worked off; `outbox`: what is to be sent
 //! - `upload`, `download`, `transfer`, `files`, `medium_head`: media
 #![warn(missing_docs)]
@@ -47,6 +47,8 @@ mod tls;
 mod link;
 
 mod sync;
+
+mod upkeep;
 
 mod lanes;
 

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use nudge_proto::{ClientMessageId, ConversationId, pb::content as pb};
+use nudge_proto::{ClientMessageId, ConversationId, ErrorCode, pb::content as pb};
 use reqwest::Method;
 use tokio::sync::Notify;
 
@@ -60,9 +60,31 @@ async fn send(core: &Core, message: ClientMessageId) -> Result<()> {
             }
             Ok(())
         }
+        Err(error)
+            if error.code() == Some(ErrorCode::NotFound) && bring_again(core, message).await? =>
+        {
+            Err(error)
+        }
         Err(error) if error.is_final() => give_up(core, message, &error).await,
         Err(error) => Err(error),
     }
+}
+
+/// Has files uploaded again that were on the server and are no longer; whether there are any.
+async fn bring_again(core: &Core, message: ClientMessageId) -> Result<bool> {
+    let mut is_any_gone = false;
+    for (upload, medium) in core.state.uploaded(message).await? {
+        let there = core.http.send(Method::HEAD, &format!("/v1/media/{medium}"), |head| head).await;
+        match there {
+            Err(error) if error.code() == Some(ErrorCode::NotFound) => {
+                core.state.restart_upload(upload).await?;
+                is_any_gone = true;
+            }
+            other => drop(other?),
+        }
+    }
+    core.uploads_bell.notify_one();
+    Ok(is_any_gone)
 }
 
 /// Tells the app that a message will not be sent.

@@ -63,7 +63,8 @@ impl State {
         let state = Self { pool, quick, path: Arc::new(path), sync_lock, process };
         state.prepare_account().await?;
         if state.is_syncing() {
-            state.adopt_outbox().await?;
+            // Whoever had the lock before is gone, and with it what it began.
+            state.adopt_outbox(u64::MAX).await?;
         }
         state.forget_old().await?;
         Ok(state)
@@ -95,7 +96,7 @@ impl State {
     }
 
     /// Keeps what grows with use within its limits.
-    async fn forget_old(&self) -> Result<()> {
+    pub(crate) async fn forget_old(&self) -> Result<()> {
         self.forget_old_outcomes().await?;
         self.forget_old_ids().await
     }
@@ -111,6 +112,9 @@ async fn connect(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .foreign_keys(true)
+        // On macOS a plain fsync does not reach the disk.
+        .pragma("fullfsync", "1")
+        .pragma("checkpoint_fullfsync", "1")
         .busy_timeout(Duration::from_secs(10));
     SqlitePoolOptions::new().max_connections(connections).connect_with(options).await
 }

@@ -2,7 +2,7 @@
 //!
 //! A page and the cursor behind it are stored in one transaction, and only then acknowledged (P4).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nudge_proto::{Cursor, ErrorCode, pb::content as pb, session::Backoff};
 use reqwest::Method;
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::{
     Error,
-    core::Core,
+    core::{Core, unix_ms},
     error::Result,
     events::{Event, Outcome, ResyncReason},
     limits::UPDATES_UNCONFIRMED_MAX,
@@ -137,9 +137,11 @@ async fn wait_for_news(core: &Core) {
 /// What the app has not confirmed is not allowed to grow without bound.
 async fn wait_for_room(core: &Core) -> Result<()> {
     let mut confirmed = core.hub.confirmed();
-    while core.state.unconfirmed().await? >= UPDATES_UNCONFIRMED_MAX {
-        if confirmed.changed().await.is_err() {
-            return Ok(());
+    while core.state.unconfirmed(unix_ms()).await? >= UPDATES_UNCONFIRMED_MAX {
+        tokio::select! {
+            _ = confirmed.changed() => {}
+            // Some may run out of their time.
+            () = sleep(ROOM_INTERVAL) => {}
         }
     }
     Ok(())
@@ -148,3 +150,6 @@ async fn wait_for_room(core: &Core) -> Result<()> {
 fn backoff(core: &Core) -> Backoff {
     Backoff::new(core.config.retry_min, core.config.retry_max, fastrand::u64(..))
 }
+
+/// How often room is looked for that no confirmation makes.
+const ROOM_INTERVAL: Duration = Duration::from_secs(10);

@@ -83,15 +83,21 @@ impl Part {
         if self.gathered.len() >= WRITE_BYTES { self.write_gathered().await } else { Ok(()) }
     }
 
-    /// Begins anew.
+    /// Begins anew. What is on its way to the file comes first, the truncation after it, and later
+    /// pieces wait for both, whether this future is dropped or not.
     pub(super) async fn clear(&mut self) -> Result<()> {
-        self.wait_written().await?;
-        let file = Arc::clone(&self.file);
-        blocking(&self.path, move || file.set_len(0)).await?;
         self.gathered.clear();
         self.length = 0;
-        self.hasher = Sha256::new();
-        Ok(())
+        let (before, file) = (self.writing.take(), Arc::clone(&self.file));
+        self.writing = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                // Whatever came of it is thrown away.
+                let _ = before.await;
+            }
+            let cut = spawn_blocking(move || file.set_len(0)).await;
+            cut.map_err(io::Error::other).flatten().map(|()| Sha256::new())
+        }));
+        self.wait_written().await
     }
 
     /// Gives it up.
@@ -158,13 +164,25 @@ fn part_path(target: &Path, medium: &Medium) -> Result<PathBuf> {
     Ok(target.with_file_name(format!(".{}.part", medium.id)))
 }
 
+/// The part under this path, and nobody else's: who waits for the lock may find that the file was
+/// finished and renamed, or removed, meanwhile.
 fn open_locked(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    loop {
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        lock(&file)?;
+        if is_at(path, &file)? {
+            return Ok(file);
+        }
+    }
+}
+
+fn lock(file: &File) -> io::Result<()> {
     // A download that was dropped a moment ago may still be writing its last piece.
     let patience = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
+            Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) if Instant::now() < patience => {
                 std::thread::sleep(LOCK_INTERVAL);
             }
@@ -177,6 +195,25 @@ fn open_locked(path: &Path) -> io::Result<File> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
+}
+
+/// Whether the file still has this path.
+#[cfg(unix)]
+fn is_at(path: &Path, file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+
+    let opened = file.metadata()?;
+    match std::fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// An open file is not renamed or removed here.
+#[cfg(not(unix))]
+fn is_at(_path: &Path, _file: &File) -> io::Result<bool> {
+    Ok(true)
 }
 
 #[cfg(unix)]
@@ -211,6 +248,46 @@ mod tests {
         assert!(!waiting.is_finished(), "the second did not wait for the first");
         drop(first);
         waiting.join().unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_part_that_was_finished_while_it_was_waited_for_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part");
+        let mut first = open_locked(&path).unwrap();
+        first.write_all(b"whole").unwrap();
+        let waited_for = path.clone();
+        let waiting = std::thread::spawn(move || open_locked(&waited_for).unwrap());
+        std::thread::sleep(4 * LOCK_INTERVAL);
+        std::fs::rename(&path, folder.path().join("done")).unwrap();
+        drop(first);
+        assert_eq!(waiting.join().unwrap().metadata().unwrap().len(), 0);
+        assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_part_that_is_cleared_by_a_future_nobody_waits_for_has_no_hole() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("film.bin");
+        let medium = Medium {
+            id: nudge_proto::MediumId::random(),
+            file_name: String::new(),
+            content_type: String::new(),
+            size: 10,
+            sha256: Sha256::digest(b"0123456789").into(),
+        };
+        let mut part = Part::open(&target, &medium).await.unwrap();
+        part.append(b"wrong").await.unwrap();
+        part.digest().await.unwrap();
+        {
+            let mut clear = std::pin::pin!(part.clear());
+            let _ = futures::poll!(clear.as_mut());
+        }
+        assert_eq!(part.length(), 0);
+        part.append(b"0123456789").await.unwrap();
+        assert_eq!(part.digest().await.unwrap(), medium.sha256);
+        part.finish(&target).await.unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"0123456789");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use nudge_proto::{Cursor, DeviceId, Epoch, InboxSeq, RequestId, UserId, pb::content as pb};
-use sqlx::Row;
+use sqlx::{Row, Sqlite, Transaction};
 
 use super::{State, signed, unsigned};
-use crate::{Error, error::Result, model::User};
+use crate::{Error, error::Result, events::ResyncReason, model::User};
 
 impl State {
     /// Makes the ids that the first requests will carry.
@@ -72,15 +72,43 @@ impl State {
         }))
     }
 
-    /// Stores what a log in or a renewal answered; the first sets the cursor.
-    pub(crate) async fn put_credentials(&self, session: &pb::Session) -> Result<()> {
+    /// Stores what a log in answered. The first of a device sets the cursor; on a state that was
+    /// another device's before, the app is told that the inbox does not begin where it left off.
+    pub(crate) async fn put_session(&self, session: &pb::Session) -> Result<()> {
+        let mut write = self.write().await?;
+        let row = sqlx::query("SELECT user_id IS NOT NULL, seq IS NULL FROM account")
+            .fetch_one(&mut *write)
+            .await
+            .map_err(self.failed())?;
+        let (is_known, is_new_device): (bool, bool) = (row.get(0), row.get(1));
+        if is_known && is_new_device {
+            self.log_resync(&mut write, ResyncReason::NewDevice).await?;
+        }
+        self.write_session(&mut write, session, None).await?;
+        write.commit().await.map_err(self.failed())
+    }
+
+    /// Stores what a renewal answered, if `presented` is still what would be renewed.
+    pub(crate) async fn put_renewed(&self, session: &pb::Session, presented: &str) -> Result<()> {
+        let mut write = self.write().await?;
+        self.write_session(&mut write, session, Some(presented)).await?;
+        write.commit().await.map_err(self.failed())
+    }
+
+    async fn write_session(
+        &self,
+        write: &mut Transaction<'static, Sqlite>,
+        session: &pb::Session,
+        presented: Option<&str>,
+    ) -> Result<()> {
         let user = session.user.clone().ok_or_else(|| Error::protocol("a session without user"))?;
         let user = crate::model::user(user)?;
         let ticket = URL_SAFE_NO_PAD.decode(&session.connect_ticket).map_err(Error::protocol)?;
         let cursor: Cursor = session.cursor.parse().map_err(Error::protocol)?;
         sqlx::query(
             "UPDATE account SET user_id = ?, handle = ?, display_name = ?, connect_ticket = ?, \
-             access_token = ?, refresh_token = ?, epoch = coalesce(epoch, ?), seq = coalesce(seq, ?)",
+             access_token = ?, refresh_token = ?, epoch = coalesce(epoch, ?), seq = coalesce(seq, ?) \
+             WHERE refresh_token IS coalesce(?, refresh_token)",
         )
         .bind(&user.id.as_bytes()[..])
         .bind(user.handle)
@@ -90,7 +118,8 @@ impl State {
         .bind(&session.refresh_token)
         .bind(signed(cursor.epoch.0))
         .bind(signed(cursor.seq.0))
-        .execute(&self.pool)
+        .bind(presented)
+        .execute(&mut **write)
         .await
         .map_err(self.failed())?;
         Ok(())
@@ -140,7 +169,7 @@ impl State {
 
     async fn account_value<T>(&self, query: &'static str) -> Result<Option<T>>
     where
-        T: sqlx::Type<sqlx::Sqlite> + for<'r> sqlx::Decode<'r, sqlx::Sqlite> + Send + Unpin,
+        T: sqlx::Type<Sqlite> + for<'r> sqlx::Decode<'r, Sqlite> + Send + Unpin,
     {
         sqlx::query_scalar::<_, Option<T>>(query).fetch_one(&self.pool).await.map_err(self.failed())
     }

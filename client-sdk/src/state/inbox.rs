@@ -105,16 +105,20 @@ impl State {
         entry: &pb::InboxEntry,
         receipt_of: Option<Vec<u8>>,
     ) -> Result<()> {
-        sqlx::query("INSERT OR REPLACE INTO updates (kind, entry, receipt_of) VALUES (1, ?, ?)")
-            .bind(entry.encode_to_vec())
-            .bind(receipt_of)
-            .execute(&mut **write)
-            .await
-            .map_err(self.failed())?;
+        let expires_at_ms = entry.message.as_ref().and_then(|message| message.expires_at_ms);
+        sqlx::query(
+            "INSERT OR REPLACE INTO updates (kind, entry, expires_at_ms, receipt_of) VALUES (1, ?, ?, ?)",
+        )
+        .bind(entry.encode_to_vec())
+        .bind(expires_at_ms.map(signed))
+        .bind(receipt_of)
+        .execute(&mut **write)
+        .await
+        .map_err(self.failed())?;
         Ok(())
     }
 
-    async fn log_resync(
+    pub(super) async fn log_resync(
         &self,
         write: &mut Transaction<'static, Sqlite>,
         reason: ResyncReason,

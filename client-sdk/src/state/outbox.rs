@@ -113,14 +113,18 @@ impl State {
         .map_err(self.failed())?;
         let Some(row) = row else { return Ok(None) };
         let existing: Vec<String> = serde_json::from_str(row.get(5)).map_err(Error::protocol)?;
-        let uploaded = self.uploaded_media(message).await?;
+        let uploaded = self.uploaded(message).await?;
         Ok(Some(Queued {
             conversation_id: conversation_id(&row, 0)?,
             created_at_ms: unsigned(row.get(1)),
             request: pb::SendRequest {
                 content_type: row.get(2),
                 body: row.get::<Vec<u8>, _>(3).into(),
-                media_ids: uploaded.iter().map(ToString::to_string).chain(existing).collect(),
+                media_ids: uploaded
+                    .iter()
+                    .map(|(_, medium)| medium.to_string())
+                    .chain(existing)
+                    .collect(),
                 ttl_s: row.get::<Option<i64>, _>(4).map(unsigned),
             },
         }))
@@ -301,13 +305,18 @@ impl State {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Messages whose process ended before they were sent become this one's.
-    pub(super) async fn adopt_outbox(&self) -> Result<()> {
-        sqlx::query("UPDATE outbox SET sender = NULL WHERE sender IS NOT NULL AND state = 1")
-            .execute(&self.pool)
-            .await
-            .map_err(self.failed())?;
-        Ok(())
+    /// Messages that another process was given before a time, and has not sent, become this one's;
+    /// whether there were any.
+    pub(crate) async fn adopt_outbox(&self, given_until_ms: u64) -> Result<bool> {
+        let done = sqlx::query(
+            "UPDATE outbox SET sender = NULL \
+             WHERE sender IS NOT NULL AND state = 1 AND created_at_ms <= ?",
+        )
+        .bind(signed(given_until_ms))
+        .execute(&self.pool)
+        .await
+        .map_err(self.failed())?;
+        Ok(done.rows_affected() > 0)
     }
 
     pub(super) async fn forget_old_outcomes(&self) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use nudge_proto::pb::content as pb;
 use prost::Message as _;
-use sqlx::Row;
+use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{State, signed, unsigned};
 use crate::{
@@ -13,13 +13,13 @@ use crate::{
 };
 
 impl State {
-    /// The next updates after `position`, in order, and how far these go: what ran out of its time is
-    /// left out.
+    /// The next updates after `position`, in order; what ran out of its time is forgotten instead.
     pub(crate) async fn updates_after(
         &self,
         position: Position,
         now_ms: u64,
-    ) -> Result<(Vec<Update>, Option<Position>)> {
+    ) -> Result<Vec<Update>> {
+        self.forget_expired(now_ms).await?;
         let rows = sqlx::query(
             "SELECT position, kind, entry FROM updates WHERE position > ? ORDER BY position LIMIT ?",
         )
@@ -28,16 +28,22 @@ impl State {
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed())?;
-        let mut updates = Vec::with_capacity(rows.len());
-        for row in &rows {
-            updates.push(Update {
+        let update = |row: SqliteRow| {
+            Ok(Update {
                 position: Position(unsigned(row.get(0))),
                 kind: update_kind(row.get(1), row.get(2))?,
-            });
-        }
-        let through = updates.last().map(|last| last.position);
-        updates.retain(|update| !has_expired(&update.kind, now_ms));
-        Ok((updates, through))
+            })
+        };
+        rows.into_iter().map(update).collect()
+    }
+
+    async fn forget_expired(&self, now_ms: u64) -> Result<()> {
+        sqlx::query("DELETE FROM updates WHERE expires_at_ms <= ?")
+            .bind(signed(now_ms))
+            .execute(&self.quick)
+            .await
+            .map_err(self.failed())?;
+        Ok(())
     }
 
     /// Forgets updates up to `position`: the app has them.
@@ -50,18 +56,15 @@ impl State {
         Ok(())
     }
 
-    pub(crate) async fn unconfirmed(&self) -> Result<u64> {
+    /// How many updates the app has still to confirm.
+    pub(crate) async fn unconfirmed(&self, now_ms: u64) -> Result<u64> {
+        self.forget_expired(now_ms).await?;
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM updates")
             .fetch_one(&self.pool)
             .await
             .map_err(self.failed())?;
         Ok(unsigned(count))
     }
-}
-
-fn has_expired(kind: &UpdateKind, now_ms: u64) -> bool {
-    let UpdateKind::Message(message) = kind else { return false };
-    message.expires_at_ms.is_some_and(|expires_at_ms| expires_at_ms <= now_ms)
 }
 
 fn update_kind(kind: i64, entry: &[u8]) -> Result<UpdateKind> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use nudge_proto::{ClientMessageId, MediumId, RequestId};
+use nudge_proto::{ClientMessageId, MediumId, RequestId, ids::InvalidId};
 use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{State, outbox::client_message_id, unsigned};
@@ -82,7 +82,8 @@ impl State {
     /// The server has nothing of it any more: begins anew, under a new id.
     pub(crate) async fn restart_upload(&self, upload: RequestId) -> Result<()> {
         sqlx::query(
-            "UPDATE uploads SET request_id = ?, medium_id = NULL, sha256 = NULL WHERE request_id = ?",
+            "UPDATE uploads SET request_id = ?, medium_id = NULL, sha256 = NULL, is_complete = 0 \
+             WHERE request_id = ?",
         )
         .bind(&RequestId::random().as_bytes()[..])
         .bind(&upload.as_bytes()[..])
@@ -109,21 +110,26 @@ impl State {
         Ok(done.rows_affected() > 0)
     }
 
-    /// The media of a message's files, in the order in which the app gave them.
-    pub(super) async fn uploaded_media(&self, message: ClientMessageId) -> Result<Vec<MediumId>> {
-        let ids: Vec<Vec<u8>> = sqlx::query_scalar(
-            "SELECT medium_id FROM uploads WHERE client_message_id = ? AND is_complete = 1 \
+    /// A message's uploads that are complete, and their media, in the order in which the app gave the
+    /// files.
+    pub(crate) async fn uploaded(
+        &self,
+        message: ClientMessageId,
+    ) -> Result<Vec<(RequestId, MediumId)>> {
+        let rows = sqlx::query(
+            "SELECT request_id, medium_id FROM uploads WHERE client_message_id = ? AND is_complete = 1 \
              ORDER BY position",
         )
         .bind(&message.as_bytes()[..])
         .fetch_all(&self.pool)
         .await
         .map_err(self.failed())?;
-        ids.iter().map(|id| MediumId::from_slice(id).map_err(Error::protocol)).collect()
+        let ids = |row: &SqliteRow| {
+            Ok((RequestId::from_slice(row.get(0))?, MediumId::from_slice(row.get(1))?))
+        };
+        rows.iter().map(ids).collect::<std::result::Result<_, InvalidId>>().map_err(Error::protocol)
     }
-}
 
-impl State {
     /// The files that a message brings.
     pub(super) async fn files_of(&self, message: ClientMessageId) -> Result<Vec<PathBuf>> {
         let paths: Vec<Vec<u8>> = sqlx::query_scalar(

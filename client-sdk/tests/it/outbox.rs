@@ -1,9 +1,7 @@
-use std::time::Duration;
-
 use nudge_client_sdk::{Client, Draft, Error, Outcome, SyncMode};
 use nudge_harness::System;
 
-use super::support::{config, device, file, until};
+use super::support::{Device, config, device, file, tamper, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p2_a_lost_answer_does_not_double_a_message() {
@@ -127,9 +125,11 @@ async fn a_message_that_could_not_be_sent_for_a_week_is_given_up() {
     let talk = ada.direct_with("bob").await;
     system.stop_fetch().await;
     let old = ada.client.send_text(talk.id, "old").await.unwrap();
-    let super::support::Device { client, folder, .. } = ada;
+    let Device { client, folder, .. } = ada;
     client.close().await;
-    age_outbox(folder.path(), Duration::from_secs(8 * 24 * 3600));
+    let eight_days_ms = 8 * 24 * 3600 * 1000;
+    let age = format!("UPDATE outbox SET created_at_ms = created_at_ms - {eight_days_ms}");
+    tamper(folder.path(), &age);
     let client = Client::open(config(&system, folder.path())).await.unwrap();
     let error = client.sent(old).await.unwrap_err();
     assert!(error.to_string().contains("7 days"), "{error}");
@@ -178,15 +178,44 @@ async fn what_a_second_process_left_behind_is_sent_by_the_next_first() {
     system.shutdown().await;
 }
 
-fn age_outbox(folder: &std::path::Path, by: Duration) {
-    let statement = format!("UPDATE outbox SET created_at_ms = created_at_ms - {}", by.as_millis());
-    let script =
-        "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
-    let done = std::process::Command::new("python3")
-        .args(["-c", script])
-        .arg(folder.join("state.db"))
-        .arg(statement)
-        .status()
-        .unwrap();
-    assert!(done.success());
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_process_left_behind_is_sent_by_the_one_that_runs() {
+    let system = System::builder().start().await.unwrap();
+    let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
+    let talk = ada.direct_with("bob").await;
+    system.stop_fetch().await;
+    let second = Client::open(config(&system, ada.folder.path())).await.unwrap();
+    let message = second.send_text(talk.id, "left behind").await.unwrap();
+    second.close().await;
+    system.start_fetch().await.unwrap();
+    tamper(ada.folder.path(), "UPDATE outbox SET created_at_ms = created_at_ms - 60000");
+    ada.client.sent(message).await.unwrap();
+    assert_eq!(bob.next_texts(1).await, ["left behind"]);
+    ada.client.close().await;
+    bob.client.close().await;
+    system.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_the_server_lost_before_its_message_was_sent_is_uploaded_again() {
+    let system = System::builder().start().await.unwrap();
+    let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
+    let talk = ada.direct_with("bob").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "lost.bin", 1000);
+    system.stop_fetch().await;
+    let message = ada.client.send_file(talk.id, path, "").await.unwrap();
+    let Device { client, events, folder } = ada;
+    drop(events);
+    client.close().await;
+    // As if the upload had been complete, and was swept since.
+    tamper(folder.path(), "UPDATE uploads SET is_complete = 1, medium_id = randomblob(16)");
+    system.start_fetch().await.unwrap();
+    let client = Client::open(config(&system, folder.path())).await.unwrap();
+    client.sent(message).await.unwrap();
+    let received = bob.next_message().await;
+    assert!(bob.fetch(&received.media[0]).await == super::support::bytes(1000));
+    client.close().await;
+    bob.client.close().await;
+    system.shutdown().await;
 }

@@ -125,3 +125,50 @@ async fn the_folder_is_for_its_user_alone() {
     client.close().await;
     system.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_restored_from_before_many_renewals_says_so_and_can_log_in_again() {
+    let system = System::builder().start().await.unwrap();
+    let bob = device(&system, "bob").await;
+    let backup = copy_of(&bob);
+    for _ in 0..3 {
+        system.clock().advance(std::time::Duration::from_secs(20 * 60));
+        bob.client.devices().await.unwrap();
+    }
+    bob.client.close().await;
+    let client = Client::open(config(&system, backup.path())).await.unwrap();
+    let mut bob = Device { events: client.events(), client, folder: backup };
+    let resynced = |event| match event {
+        Event::Update(update) => match update.kind {
+            UpdateKind::Resynced(reason) => Some(reason),
+            _ => None,
+        },
+        _ => None,
+    };
+    let error = bob.client.conversations().await.unwrap_err();
+    assert!(error.is_session_over(), "{error}");
+    assert_eq!(bob.expect(resynced).await, ResyncReason::StateRestored);
+    bob.client.log_in("bob", nudge_harness::system::PASSWORD).await.unwrap();
+    assert_eq!(bob.expect(resynced).await, ResyncReason::NewDevice);
+    bob.client.conversations().await.unwrap();
+    bob.client.close().await;
+    system.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_account_leaves_a_folder_that_is_as_new() {
+    let system = System::builder().start().await.unwrap();
+    let bob = device(&system, "bob").await;
+    bob.client.delete_account(nudge_harness::system::PASSWORD).await.unwrap();
+    assert_eq!(bob.client.user().await.unwrap(), None);
+    let other = nudge_client_sdk::NewAccount {
+        handle: "other".to_owned(),
+        password: nudge_harness::system::PASSWORD.to_owned(),
+        display_name: String::new(),
+        invite: None,
+    };
+    bob.client.register(other).await.unwrap();
+    bob.client.log_in("other", nudge_harness::system::PASSWORD).await.unwrap();
+    bob.client.close().await;
+    system.shutdown().await;
+}

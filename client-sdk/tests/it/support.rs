@@ -156,3 +156,16 @@ pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
     };
     timeout(PATIENCE, poll).await.expect("it did not become so");
 }
+
+/// Changes the state of a client that is closed, as time or an accident would.
+pub(crate) fn tamper(folder: &Path, statement: &str) {
+    let script =
+        "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
+    let done = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(folder.join("state.db"))
+        .arg(statement)
+        .status()
+        .unwrap();
+    assert!(done.success());
+}

@@ -258,6 +258,9 @@ impl ClientSession {
         self.effects.push(ClientEffect::Welcomed(welcome));
         if self.stored.is_some_and(|stored| stored.epoch != welcome.epoch) {
             self.push_behind(welcome.epoch, welcome.head);
+        } else if self.stored.is_some_and(|stored| stored.seq > welcome.head) {
+            // More is stored here than the server has: it was restored, and the inbox says so.
+            self.effects.push(ClientEffect::PollInbox);
         } else {
             self.learn_head(welcome.epoch, welcome.head);
         }

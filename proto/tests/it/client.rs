@@ -384,6 +384,15 @@ mod the_head {
     }
 
     #[test]
+    fn below_what_is_stored_means_that_the_server_was_restored_and_is_looked_into() {
+        let mut client = Client::new();
+        client.start(Some(cursor(1, 500)));
+        client.tell(ClientInput::Connected);
+        let effects = client.hear(ServerFrame::Welcome(welcome(1, 490)));
+        assert_eq!(effects, [ClientEffect::Welcomed(welcome(1, 490)), ClientEffect::PollInbox]);
+    }
+
+    #[test]
     fn moves_on_while_the_driver_is_away_and_is_told_once() {
         let mut client = Client::open();
         for head in 1..1000 {
