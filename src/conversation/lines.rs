@@ -188,6 +188,7 @@ pub(crate) fn resynced(reason: ResyncReason) -> Line {
         ResyncReason::Truncated => ("truncated", "this device was away for too long"),
         ResyncReason::NewEpoch => ("new_epoch", "the server was restored from a backup"),
         ResyncReason::StateRestored => ("state_restored", "this profile is an older copy"),
+        ResyncReason::NewDevice => ("new_device", "this profile logged in as a new device"),
     };
     Line {
         json: json!({ "type": "resynced", "reason": name }),
