@@ -48,6 +48,12 @@ fn describe_json(config: &mut Config, descriptors: &FileDescriptorSet) {
         if file.package() != CONTENT {
             continue;
         }
+        for word in &file.enum_type {
+            config.enum_attribute(
+                format!(".{CONTENT}.{}", word.name()),
+                "#[cfg_attr(feature = \"openapi\", schema(rename_all = \"snake_case\"))]",
+            );
+        }
         for message in &file.message_type {
             describe_message(config, message);
         }
@@ -71,16 +77,22 @@ fn json_attribute(field: &FieldDescriptorProto) -> Option<String> {
     if kind == Type::Bytes {
         return Some(
             "#[serde(with = \"crate::json::base64\")] \
-             #[cfg_attr(feature = \"openapi\", schema(value_type = String, format = Byte))]"
+             #[cfg_attr(feature = \"openapi\", \
+                 schema(value_type = String, format = Byte, default = \"\"))]"
                 .to_owned(),
         );
     }
     if kind == Type::Enum {
-        let module = snake_case(field.type_name().rsplit('.').next().unwrap_or_default());
+        let name = field.type_name().rsplit('.').next().unwrap_or_default();
+        let module = snake_case(name);
         let (with, schema) = if optional {
-            (format!("with = \"crate::json::{module}::optional\", {SKIP}"), "Option<String>")
+            let with = format!("with = \"crate::json::{module}::optional\", {SKIP}");
+            (with, format!("Option<{name}>"))
         } else {
-            (format!("with = \"crate::json::{module}\""), "String")
+            (
+                format!("with = \"crate::json::{module}\""),
+                format!("{name}, default = \"unspecified\""),
+            )
         };
         return Some(format!(
             "#[serde({with})] #[cfg_attr(feature = \"openapi\", schema(value_type = {schema}))]"

@@ -1,6 +1,7 @@
 //! The API: parse at the edge, ask the store once, tell the bus, answer.
 
 mod accounts;
+mod api;
 mod blocks;
 mod conversations;
 pub(crate) mod convert;
@@ -13,6 +14,7 @@ mod media;
 mod members;
 mod messages;
 mod request;
+mod routes;
 mod sessions;
 mod uploads;
 mod users;
@@ -20,12 +22,13 @@ mod well_known;
 
 use std::sync::Arc;
 
+use api::Api;
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     http::{HeaderValue, Method, header},
     middleware,
-    routing::{delete, get, patch, post, put},
+    routing::get,
 };
 use nudge_proto::{ErrorCode, limits::REQUEST_BYTES_MAX};
 use tokio_util::task::TaskTracker;
@@ -33,6 +36,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
 };
+use utoipa::openapi::Required;
 
 use crate::{
     auth::Auth,
@@ -100,15 +104,15 @@ impl App {
 /// The public API.
 pub fn public_router(app: App) -> Router {
     let cors = cors(&app.config.cors_origins);
-    Router::new()
-        .merge(requests())
-        .merge(transfers())
+    let (routes, document) = api().split();
+    routes
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(request::finish))
         .layer(cors)
         .layer(middleware::from_fn_with_state(app.clone(), uploads::tell_options))
+        .layer(Extension(well_known::Document::new(&document)))
         .with_state(app)
 }
 
@@ -117,52 +121,30 @@ pub fn private_router(app: App) -> Router {
     Router::new()
         .route("/healthz", get(well_known::healthz))
         .route("/readyz", get(well_known::readyz))
+        .fallback(error::no_such_path)
         .layer(middleware::from_fn(request::finish))
         .with_state(app)
 }
 
-fn requests() -> Router<App> {
-    Router::new()
-        .route("/healthz", get(well_known::healthz))
-        .route("/readyz", get(well_known::readyz))
-        .route("/.well-known/nudge", get(well_known::discovery))
-        .route("/.well-known/jwks.json", get(well_known::jwks))
-        .route("/v1/accounts", post(accounts::create))
-        .route("/v1/sessions", post(sessions::create))
-        .route("/v1/sessions/refresh", post(sessions::refresh))
-        .route("/v1/sessions/current", delete(sessions::end))
-        .route("/v1/users/{handle}", get(users::find))
-        .route("/v1/me", get(me::show).patch(me::update).delete(me::delete))
-        .route("/v1/me/password", put(me::change_password))
-        .route("/v1/blocks/{user}", put(blocks::block).delete(blocks::unblock))
-        .route("/v1/devices", get(devices::list))
-        .route("/v1/devices/{id}", delete(devices::revoke))
-        .route("/v1/conversations", get(conversations::list).post(conversations::create))
-        .route("/v1/conversations/{id}", get(conversations::show).patch(conversations::update))
-        .route("/v1/conversations/{id}/members/{user}", put(members::put).delete(members::remove))
-        .route("/v1/conversations/{id}/messages", get(messages::history))
-        .route("/v1/conversations/{id}/messages/{client_id}", put(messages::send))
-        .route("/v1/conversations/{id}/read", put(conversations::mark_read))
-        .route("/v1/conversations/{id}/receipts", get(conversations::receipts))
-        .route("/v1/conversations/{id}/typing", post(conversations::typing))
-        .route("/v1/messages/{id}", get(messages::show))
-        .route("/v1/inbox", get(inbox::page))
-        .route("/v1/inbox/ack", post(inbox::ack))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
-        .layer(middleware::from_fn(request::within_time))
-}
-
-/// Bodies of any length, which have deadlines of their own.
-fn transfers() -> Router<App> {
-    let upload = patch(uploads::append)
-        .head(uploads::show)
-        .delete(uploads::terminate)
-        .post(uploads::overridden);
-    Router::new()
-        .route("/v1/uploads", post(uploads::create))
-        .route("/v1/uploads/{id}", upload)
-        .route_layer(middleware::from_fn(uploads::speak_tus))
-        .route("/v1/media/{id}", get(media::download))
+/// All routes.
+fn api() -> Api {
+    let bounded = |router: Router<App>| {
+        router
+            .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+            .layer(middleware::from_fn(request::within_time))
+    };
+    let by_tus = |router: Router<App>| router.route_layer(middleware::from_fn(uploads::speak_tus));
+    Api::default()
+        .merge(routes::requests().around(bounded, |operation| {
+            operation.add_refusals(&[ErrorCode::RequestTimeout]);
+        }))
+        .merge(routes::resumable().around(by_tus, |operation| {
+            let version = "The version of tus, 1.0.0.";
+            operation.add_header("Tus-Resumable", Required::True, version);
+            operation.add_refusals(&[ErrorCode::UploadVersionUnsupported]);
+        }))
+        .merge(routes::download())
+        .around(std::convert::identity, |operation| operation.add_refusals(routes::ALWAYS))
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -194,4 +176,26 @@ fn cors(origins: &[String]) -> CorsLayer {
     }
     let origins = origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
     layer.allow_origin(AllowOrigin::list(origins))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_path_that_is_routed_is_described_and_the_other_way_round() {
+        let (router, document) = api().split();
+        let described: BTreeSet<_> = document.paths.paths.keys().cloned().collect();
+        assert!(described.len() > 25);
+        // axum tells its paths in no other way.
+        let routed = format!("{router:?}");
+        let routed: BTreeSet<_> = routed
+            .split('"')
+            .filter(|word| word.starts_with('/') && word.len() > 1 && !word.contains("__private__"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(routed, described);
+    }
 }

@@ -107,6 +107,9 @@ impl From<QueryRejection> for ApiError {
     }
 }
 
+/// RFC 9457, section 6.1.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
+
 pub(super) async fn no_such_path() -> ApiError {
     ApiError::new(ErrorCode::NotFound, "there is no such path")
 }

@@ -156,6 +156,8 @@ fn is_json(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(json)
 }
 
-const JSON: &str = "application/json";
-const PROTOBUF: &str = "application/x-protobuf";
+/// The media types that bodies come in.
+pub(super) const JSON: &str = "application/json";
+/// For who names it.
+pub(super) const PROTOBUF: &str = "application/x-protobuf";
 const FORM: &str = "application/x-www-form-urlencoded";

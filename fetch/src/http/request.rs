@@ -12,7 +12,11 @@ use axum::{
 use nudge_proto::ErrorCode;
 use uuid::Uuid;
 
-use super::{ApiError, error::Refusal, extract::Format};
+use super::{
+    ApiError,
+    error::{PROBLEM_JSON, Refusal},
+    extract::{Format, PROTOBUF},
+};
 use crate::limits::REQUEST_TIMEOUT;
 
 pub(super) async fn finish(request: Request, next: Next) -> Response {
@@ -53,8 +57,8 @@ fn render(response: Response, refusal: Refusal, format: Format, request_id: &str
     let mut problem = refusal.problem;
     problem.request_id = request_id.to_owned();
     let content_type = match format {
-        Format::Json => "application/problem+json",
-        Format::Protobuf => "application/x-protobuf",
+        Format::Json => PROBLEM_JSON,
+        Format::Protobuf => PROTOBUF,
     };
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);

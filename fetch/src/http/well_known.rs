@@ -1,4 +1,10 @@
-use axum::{Json, extract::State};
+use axum::{
+    Extension, Json,
+    extract::State,
+    http::{HeaderValue, header},
+    response::IntoResponse,
+};
+use bytes::Bytes;
 use nudge_proto::{
     limits::{
         BODY_BYTES_MAX, GROUP_MEMBERS_MAX, HEARTBEAT_MAX, HEARTBEAT_MIN, INBOX_PAGE_ENTRIES_MAX,
@@ -6,10 +12,11 @@ use nudge_proto::{
     },
     pb::content as pb,
 };
+use utoipa::openapi::OpenApi;
 
 use super::{
     ApiError, App,
-    extract::{ApiResult, Format},
+    extract::{ApiResult, Format, JSON},
 };
 use crate::config::Registration;
 
@@ -43,6 +50,21 @@ pub(super) async fn discovery(State(app): State<App>, format: Format) -> ApiResu
 
 pub(super) async fn jwks(State(app): State<App>) -> Json<serde_json::Value> {
     Json(app.auth.jwks())
+}
+
+/// The OpenAPI document, as it is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Document(Bytes);
+
+impl Document {
+    pub(super) fn new(document: &OpenApi) -> Self {
+        // A document of plain maps and texts is always JSON.
+        Self(document.to_json().unwrap_or_default().into())
+    }
+}
+
+pub(super) async fn openapi(Extension(Document(json)): Extension<Document>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(JSON))], json)
 }
 
 /// The process runs.

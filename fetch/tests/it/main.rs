@@ -8,6 +8,7 @@ mod groups;
 mod inbox;
 mod logs;
 mod messages;
+mod openapi;
 mod profiles;
 mod protocols;
 mod refusals;
