@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod bench;
 mod demo;
 mod messages;
 
@@ -12,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use crate::settings::Settings;
 
 pub(crate) use account::{Account, Devices, Login, Logout, Register};
+pub(crate) use bench::{Bench, BenchIdle, BenchSend, Measurement};
 pub(crate) use demo::Demo;
 pub(crate) use messages::{Chat, Conversations, Download, History, Listen, Send};
 
@@ -49,6 +51,7 @@ pub(crate) enum Command {
     Conversations(Conversations),
     History(History),
     Devices(Devices),
+    Bench(Bench),
     Migrate(Migrate),
 }
 

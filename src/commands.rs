@@ -1,6 +1,7 @@
 //! What each command does, one file each.
 
 mod account;
+mod bench;
 mod chat;
 mod demo;
 mod download;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             Command::Conversations(list) => history::conversations(list).await,
             Command::History(history) => history::history(history).await,
             Command::Devices(devices) => account::devices(devices).await,
+            Command::Bench(bench) => bench::run(bench).await,
             Command::Migrate(migrate) => migrate::run(migrate).await,
         }
     })

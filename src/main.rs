@@ -5,6 +5,7 @@ mod cli;
 #[expect(clippy::print_stdout, reason = "a command's output is its product")]
 mod commands;
 mod conversation;
+mod descriptors;
 mod failure;
 mod free_name;
 mod human;
