@@ -19,7 +19,7 @@ use crate::{
         Store, StoreError,
         sqlite::{OpenError, SqliteStore},
     },
-    upkeep,
+    telemetry, upkeep,
     watch::{HubWatch, WatchHub},
 };
 
@@ -123,6 +123,8 @@ impl Fetch {
         (public, private): (TcpListener, TcpListener),
         store: Arc<dyn Store>,
     ) -> Result<Self, FetchError> {
+        // Before anything counts.
+        telemetry::recorder();
         let FetchParts { clock, bus, objects } = parts;
         let objects = match objects {
             Some(objects) => objects,
@@ -163,7 +165,7 @@ impl Fetch {
         Ok(Self {
             public: HttpServer::start(public, tls, public_router(app.clone()))
                 .map_err(cannot(public_at))?,
-            private: HttpServer::start(private, None, private_router(app))
+            private: HttpServer::start(private, None, private_router(app, Arc::clone(&hub)))
                 .map_err(cannot(private_at))?,
             hub,
             store,
@@ -179,7 +181,7 @@ impl Fetch {
         self.public.address()
     }
 
-    /// Where health listens.
+    /// Where health and metrics listen.
     #[must_use]
     pub const fn private_addr(&self) -> SocketAddr {
         self.private.address()

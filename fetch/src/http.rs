@@ -13,6 +13,7 @@ mod me;
 mod media;
 mod members;
 mod messages;
+mod metrics;
 mod request;
 mod routes;
 mod sessions;
@@ -46,6 +47,7 @@ use crate::{
     media::Uploads,
     objects::Objects,
     store::{Outcome, Store, StoreError},
+    watch::WatchHub,
 };
 
 pub use error::ApiError;
@@ -116,13 +118,15 @@ pub fn public_router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Health, for the operator alone.
-pub fn private_router(app: App) -> Router {
+/// Health and metrics, for the operator alone.
+pub fn private_router(app: App, hub: Arc<WatchHub>) -> Router {
     Router::new()
+        .route("/metrics", get(metrics::show))
         .route("/healthz", get(well_known::healthz))
         .route("/readyz", get(well_known::readyz))
         .fallback(error::no_such_path)
         .layer(middleware::from_fn(request::finish))
+        .layer(Extension(hub))
         .with_state(app)
 }
 

@@ -10,7 +10,8 @@
 //! - [`auth`]: passwords, tokens, keys
 //! - [`watch`]: the hub that tells signal nodes what moved
 //! - [`http`]: the API
-//! - `server`: connections; `upkeep`: what runs by itself; `durable`: directories
+//! - `server`: connections; `upkeep`: what runs by itself; `durable`: directories;
+//!   `telemetry`: what is counted
 //! - [`Fetch`]: all of it, started
 
 pub mod config;
@@ -38,6 +39,8 @@ pub mod http;
 mod durable;
 
 mod server;
+
+mod telemetry;
 
 mod upkeep;
 

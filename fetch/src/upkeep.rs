@@ -1,4 +1,4 @@
-//! What runs by itself: receipts, retention, deletions, keys. Each may die at any instant and begin
+//! What runs by itself: receipts, retention, deletions, keys, metrics. Each may die at any instant and begin
 //! again.
 
 use std::{sync::Arc, time::Duration};
@@ -11,6 +11,7 @@ use crate::{
     http::App,
     media::collector,
     store::{StoreError, UnixMs},
+    telemetry,
     watch::WatchHub,
 };
 
@@ -27,6 +28,7 @@ pub(crate) fn start(app: &App, hub: &Arc<WatchHub>, tasks: &TaskTracker, stop: &
     spawn(Box::pin(collect_objects(app.clone())));
     spawn(Box::pin(continue_deletions(app.clone())));
     spawn(Box::pin(rotate_keys(app.clone(), Arc::clone(hub))));
+    spawn(Box::pin(tidy_metrics()));
 }
 
 async fn settle_receipts(app: App) {
@@ -101,6 +103,16 @@ async fn rotate_keys(app: App, hub: Arc<WatchHub>) {
     }
 }
 
+/// What was recorded waits in memory until it is summed up, also when nobody asks for it.
+async fn tidy_metrics() {
+    loop {
+        tokio::time::sleep(METRICS_EVERY).await;
+        if let Some(recorder) = telemetry::recorder() {
+            recorder.run_upkeep();
+        }
+    }
+}
+
 async fn report(what: &str, error: &StoreError) {
     tracing::warn!(%error, "{what} must wait");
     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
@@ -111,4 +123,5 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 const DELETIONS_EVERY: Duration = Duration::from_secs(2);
 const KEYS_EVERY: Duration = Duration::from_secs(600);
+const METRICS_EVERY: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);

@@ -9,6 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use futures::StreamExt;
 use headers::HeaderMapExt;
 use nudge_proto::{ErrorCode, MediumId};
 
@@ -25,6 +27,7 @@ use crate::{
     },
     objects::{ByteStream, ObjectError},
     store::Medium,
+    telemetry,
 };
 
 /// A medium, or the part of it that Range names.
@@ -62,7 +65,7 @@ pub(super) async fn download(
         HttpBody::empty()
     } else {
         // A stream that fails midway breaks the response off: it never looks complete.
-        HttpBody::from_stream(read(&app, caller, id, part.clone()).await?)
+        HttpBody::from_stream(counted(read(&app, caller, id, part.clone()).await?))
     };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
@@ -73,6 +76,13 @@ pub(super) async fn download(
         put(headers, header::CONTENT_RANGE, &range::content_range(&part, medium.size));
     }
     Ok(response)
+}
+
+fn counted(stream: ByteStream) -> ByteStream {
+    let count = |piece: &Result<Bytes, ObjectError>| {
+        telemetry::downloaded(piece.as_ref().map_or(0, Bytes::len) as u64);
+    };
+    stream.inspect(count).boxed()
 }
 
 async fn read(

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     auth::Caller,
     store::{Send, UnixMs},
+    telemetry,
 };
 
 #[derive(Deserialize)]
@@ -46,6 +47,7 @@ pub(super) async fn send(
         now,
     };
     let sent = app.commit(|store| async move { store.send(send).await }).await?;
+    telemetry::sent(sent.created);
     format.created(sent.created, &convert::sent(&sent, id))
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::{
     body::Body,
-    extract::Request,
+    extract::{MatchedPath, Request},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -17,12 +17,14 @@ use super::{
     error::{PROBLEM_JSON, Refusal},
     extract::{Format, PROTOBUF},
 };
-use crate::limits::REQUEST_TIMEOUT;
+use crate::{limits::REQUEST_TIMEOUT, telemetry};
 
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let format = Format::accepted(request.headers());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("none", MatchedPath::as_str).to_owned();
     let request_id = Uuid::now_v7().to_string();
     let mut response = next.run(request).await;
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
@@ -32,9 +34,10 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
         response = render(response, refusal, format, &request_id);
     }
     let status = response.status().as_u16();
-    let elapsed_ms = started.elapsed().as_millis() as u64;
+    let elapsed = started.elapsed();
+    let elapsed_ms = elapsed.as_millis() as u64;
     tracing::debug!(%request_id, %method, path, status, elapsed_ms, "answered");
-    metrics::counter!("nudge_fetch_requests_total", "status" => status.to_string()).increment(1);
+    telemetry::answered(&method, route, status, elapsed);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }

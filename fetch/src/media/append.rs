@@ -10,6 +10,7 @@ use super::{MediaError, RunningDigest, tus::BodyChecksum};
 use crate::{
     objects::{Objects, Segment},
     store::{Append, AppendCommit, Store, Upload},
+    telemetry,
 };
 
 /// A request's body: its pieces, or what broke it off.
@@ -149,6 +150,7 @@ impl Appender {
             digest_state: self.sums.whole.state(),
         };
         self.store.commit_append(commit).await?;
+        telemetry::uploaded(offset - self.upload.offset);
         self.upload.offset = offset;
         self.committed = self.written;
         Ok(())

@@ -108,6 +108,12 @@ impl WatchHub {
         self.held().len()
     }
 
+    /// How many streams are open.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        lock(&self.streams).len()
+    }
+
     /// Who is held, for a moment.
     pub(super) fn held(&self) -> MutexGuard<'_, Held> {
         lock(&self.held)

@@ -8,6 +8,7 @@ mod groups;
 mod inbox;
 mod logs;
 mod messages;
+mod metrics;
 mod openapi;
 mod profiles;
 mod protocols;

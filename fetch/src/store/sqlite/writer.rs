@@ -11,7 +11,7 @@ use std::{
     fs::File,
     panic::AssertUnwindSafe,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -22,7 +22,10 @@ use tokio::{
 };
 
 use super::acks::AckVerdicts;
-use crate::store::{Ack, Outcome, Send, Sent, StoreError, UnixMs};
+use crate::{
+    store::{Ack, Outcome, Send, Sent, StoreError, UnixMs},
+    telemetry,
+};
 use batch::Batch;
 use job::{Job, answer_to, work};
 
@@ -119,7 +122,9 @@ struct WriterTask {
 impl WriterTask {
     async fn run(mut self) {
         while self.batch.gather(&mut self.jobs).await {
+            let begun = Instant::now();
             let committed = self.commit().await;
+            telemetry::committed(self.batch.len(), begun.elapsed(), committed.is_ok());
             if let Err(error) = &committed {
                 tracing::error!(%error, writes = self.batch.len(), "a commit failed");
             }
