@@ -83,7 +83,8 @@ Examples:
 pub(crate) struct Download {
     /// Which: "listen" and "history" show the ids
     pub(crate) medium: MediumId,
-    /// Where to [default: the sender's name for it, in the current folder, or the next free name]
+    /// Where to: a file, or a folder for the sender's name of it or the next that is free
+    /// [default: the current folder]
     #[arg(short, long, value_name = "PATH")]
     pub(crate) output: Option<PathBuf>,
     /// Print JSON, one object a line

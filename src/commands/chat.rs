@@ -5,7 +5,7 @@ use std::{io::BufRead, time::Duration};
 use console::style;
 use nudge_client_sdk::{
     Client, ConversationId, ConversationSeq, Event, Events, HistoryItem, LinkState, Message,
-    Update, UpdateKind, UserId,
+    Receipt, Update, UpdateKind, UserId,
 };
 use serde_json::Value;
 use tokio::{sync::mpsc, time::Instant};
@@ -31,6 +31,7 @@ pub(crate) async fn run(chat: Chat) -> Result<(), Failure> {
         other: chat.handle,
         talk,
         shown: ConversationSeq(0),
+        marks: Default::default(),
         typing_shown_at: None,
     };
     talking.show_history().await?;
@@ -49,6 +50,8 @@ struct Talking {
     talk: ConversationId,
     /// Everything up to here is on the screen.
     shown: ConversationSeq,
+    /// What the other has, and has read, as far as it was shown.
+    marks: (ConversationSeq, ConversationSeq),
     typing_shown_at: Option<Instant>,
 }
 
@@ -130,7 +133,7 @@ impl Talking {
         match &update.kind {
             UpdateKind::Message(message) => self.show_message(message).await?,
             UpdateKind::Receipt(receipt) if receipt.conversation_id == self.talk => {
-                say(conversation::receipt(receipt, &mut self.names).await.text)?;
+                self.show_receipt(receipt)?;
             }
             UpdateKind::Change(change) => {
                 say(conversation::change(change, &mut self.names).await.text)?;
@@ -154,6 +157,16 @@ impl Talking {
             self.mark_read().await;
         }
         Ok(())
+    }
+
+    fn show_receipt(&mut self, receipt: &Receipt) -> Result<(), Failure> {
+        let marks = (receipt.delivered, receipt.read);
+        if marks <= self.marks {
+            return Ok(());
+        }
+        self.marks = marks;
+        let what = if receipt.read == receipt.delivered { "read" } else { "delivered" };
+        say(style(format!("          {what}")).dim())
     }
 
     fn show_typing(&mut self, user: UserId) -> Result<(), Failure> {

@@ -12,19 +12,24 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::{cli::Demo, failure::Failure};
+use crate::{cli::Demo, failure::Failure, stop::Stop};
 use findings::Findings;
 use source::Source;
 use timeline::Timeline;
 
 pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
+    let mut stop = Stop::new()?;
     let source = Source::open(demo.file).await?;
     let stage = Stage::new(demo.keep)?;
     if !demo.json {
         println!("Ada sends Bob {}, {} bytes.\n", source.path.display(), source.size);
     }
     let mut findings = Findings::new(&source, Timeline::new(!demo.json));
-    let told = story::tell(&source, stage.folder(), &mut findings).await;
+    let told = tokio::select! {
+        told = story::tell(&source, stage.folder(), &mut findings) => told,
+        // The temporary folder goes, too.
+        () = stop.asked() => return Err(Failure::new("the demo was broken off")),
+    };
     findings.judge(told.err());
     if demo.json {
         println!("{}", findings.to_json()?);

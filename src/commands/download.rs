@@ -19,8 +19,9 @@ pub(crate) async fn run(download: Download) -> Result<(), Failure> {
         _ => error.into(),
     })?;
     let target = match download.output {
+        Some(folder) if folder.is_dir() => free_path(&folder, &medium)?,
         Some(path) => path,
-        None => free_path(&medium)?,
+        None => free_path(Path::new(""), &medium)?,
     };
     let done = bars::follow_download(&mut client.download(&medium, target)).await?;
     client.close().await;
@@ -46,8 +47,8 @@ pub(crate) async fn run(download: Download) -> Result<(), Failure> {
 }
 
 /// The sender's name for it, or the next that is free.
-fn free_path(medium: &Medium) -> Result<PathBuf, Failure> {
-    free_name::candidates(Path::new(""), &medium.safe_file_name())
+fn free_path(folder: &Path, medium: &Medium) -> Result<PathBuf, Failure> {
+    free_name::candidates(folder, &medium.safe_file_name())
         .find(|path| !path.exists())
         .ok_or_else(|| Failure::new("there is no free name here: give one with --output"))
 }

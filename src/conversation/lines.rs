@@ -106,13 +106,24 @@ pub(crate) fn not_saved(message: &Message, medium: &Medium, error: &Error) -> Li
 pub(crate) async fn receipt(receipt: &Receipt, names: &mut Names) -> Line {
     let place = names.place(receipt.conversation_id).await;
     let (delivered, read) = (receipt.delivered.0, receipt.read.0);
-    let text = match &place {
-        Place::Direct(other) => format!("{other} has #{delivered}, has read #{read}"),
-        Place::Group(title) => format!(
-            "{title}: all have #{delivered}, have read #{read}; your #{}: {} have it, {} read it",
-            receipt.newest_own.0, receipt.delivered_count, receipt.read_count
-        ),
+    let (who, have) = match &place {
+        Place::Direct(other) => (other.clone(), "has"),
+        Place::Group(title) => (format!("all in {title}"), "have"),
     };
+    let marks = [(delivered, "everything"), (read, "read everything")];
+    let marks = marks.iter().filter(|(mark, _)| *mark > 0);
+    let mut parts: Vec<_> =
+        marks.map(|(mark, what)| format!("{who} {have} {what} up to #{mark}")).collect();
+    if receipt.newest_own.0 > 0 {
+        parts.push(format!(
+            "your #{}: {} have it, {} read it",
+            receipt.newest_own.0, receipt.delivered_count, receipt.read_count
+        ));
+    }
+    if receipt.own_read.0 > 0 {
+        parts.push(format!("you read everything up to #{}", receipt.own_read.0));
+    }
+    let text = parts.join("; ");
     Line {
         json: json!({
             "type": "receipt",

@@ -2,11 +2,13 @@
 
 use std::process::Stdio;
 
+use reqwest::Method;
 use rustix::process::Signal;
+use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
 use super::stage::{Stage, names, noise, said};
-use crate::program::text;
+use crate::{program::text, serve::user};
 
 #[tokio::test]
 async fn text_and_file_go_from_one_terminal_to_the_other() {
@@ -101,6 +103,35 @@ async fn what_was_left_in_the_outbox_is_sent_by_the_next_listener() {
     let _ada = stage.listen("ada", &[]);
     let message = bob.next("message").await;
     assert_eq!((&message["text"], &message["media"][0]["size"]), (&"later".into(), &9.into()));
+}
+
+#[tokio::test]
+async fn a_group_is_told_by_its_title_and_written_to_by_its_id() {
+    let stage = Stage::with(&["ada", "bob"]).await;
+    let carl = user(&stage.server, "carl").await;
+    let member = async |handle: &str| {
+        let path = format!("/v1/users/{handle}");
+        let found = carl.request(Method::GET, &path).send().await.unwrap();
+        found.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let members = [member("ada").await, member("bob").await];
+    let group = carl.group("Trip to Rome", &members).await.unwrap();
+    let mut bob = stage.listen("bob", &[]);
+    let change = bob.next("change").await;
+    assert_eq!(
+        (&change["actor"], &change["conversation"]),
+        (&"carl".into(), &"Trip to Rome".into())
+    );
+    stage.told("ada", &["send", "--group", &group.id, "When?", "--ttl", "3600"]).await;
+    let message = bob.next("message").await;
+    assert_eq!((&message["sender"], &message["text"]), (&"ada".into(), &"When?".into()));
+    assert_eq!(
+        (&message["kind"], &message["conversation"]),
+        (&"group".into(), &"Trip to Rome".into())
+    );
+    let lives_ms =
+        message["expires_at_ms"].as_u64().unwrap() - message["sent_at_ms"].as_u64().unwrap();
+    assert_eq!(lives_ms, 3_600_000);
 }
 
 #[tokio::test]

@@ -56,6 +56,33 @@ async fn a_download_killed_in_the_middle_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn a_send_killed_in_the_middle_of_its_upload_is_finished_by_the_next_listener() {
+    let stage = Stage::with(&["ada", "bob"]).await;
+    let video = stage.file("video.mp4", &noise(24 * MIB as usize));
+    let proxy = FaultProxy::start(stage.server.ready().fetch).await.unwrap();
+    proxy.to_server().throttle(16 * MIB);
+    let slow = format!("http://{}", proxy.address());
+    let send = ["send", "--to", "bob", "--file", text(&video), "Look!", "--server", &slow];
+    let mut child = stage.command("ada", &send).spawn().unwrap();
+    let half = async {
+        while proxy.to_server().carried() < 12 * MIB {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, half).await.expect("the upload does not get on");
+    child.kill().await.unwrap();
+
+    let inbox = stage.path("inbox");
+    let mut bob = stage.listen("bob", &["--download", text(&inbox)]);
+    let _ada = stage.listen("ada", &[]);
+    assert_eq!(bob.next("message").await["text"], "Look!");
+    bob.next("saved").await;
+    assert_eq!(std::fs::read(inbox.join("video.mp4")).unwrap(), noise(24 * MIB as usize));
+    let history = stage.told("bob", &["history", "ada"]).await;
+    assert_eq!(history.len(), 1, "{history:?}");
+}
+
+#[tokio::test]
 async fn without_a_name_a_download_takes_the_senders_and_never_replaces_a_file() {
     let stage = Stage::with(&["ada", "bob"]).await;
     let file = stage.file("a b.txt", b"content");
@@ -68,6 +95,9 @@ async fn without_a_name_a_download_takes_the_senders_and_never_replaces_a_file()
         assert!(command.current_dir(&folder).status().await.unwrap().success());
         assert_eq!(std::fs::read(folder.join(name)).unwrap(), b"content");
     }
+    let named = ["download", medium, "--output", text(&folder)];
+    let done = stage.told("bob", &named).await.remove(0);
+    assert_eq!(done["path"], text(&folder.join("a b (3).txt")));
     // A third account has no part in it.
     stage.told("eve", &["register", "eve", "--server", stage.url()]).await;
     let said = stage.refused("eve", &["download", medium]).await;
