@@ -8,9 +8,10 @@ mod messages;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use nudge_fetch::FetchConfig;
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::Settings;
+use crate::{failure::Failure, settings::Settings};
 
 pub(crate) use account::{Account, Devices, Login, Logout, Register};
 pub(crate) use bench::{Bench, BenchIdle, BenchSend, Measurement};
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Devices(Devices),
     Bench(Bench),
     Migrate(Migrate),
+    /// Operate on the data of a server that is stopped
+    Admin(Admin),
 }
 
 /// Run the whole server in one process, with nothing installed
@@ -87,7 +90,43 @@ pub(crate) struct Serve {
 /// server uses the folder; where everything is up to date, nothing happens.
 #[derive(Args, Debug)]
 pub(crate) struct Migrate {
-    /// Folder of the database
-    #[arg(long, env = "NUDGE_DATA_DIR", default_value = "nudge-data", value_name = "DIR")]
-    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataFolder,
+}
+
+/// Operate on the data of a server that is stopped
+#[derive(Args, Debug)]
+pub(crate) struct Admin {
+    #[command(subcommand)]
+    pub(crate) action: AdminAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminAction {
+    /// Begin a new epoch after a backup was restored, while the server is stopped
+    ///
+    /// What devices acknowledged after the backup was made, the restored store does not know: its
+    /// numbers would mean something else to them. In a new epoch every device reads its inbox from the
+    /// start; messages it has already are recognized by their ids.
+    NewEpoch(DataFolder),
+}
+
+/// Where a server's data is
+#[derive(Args, Debug)]
+pub(crate) struct DataFolder {
+    /// Folder of the database and the media [default: ./nudge-data]
+    #[arg(long, env = "NUDGE_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The server's configuration file, which may name the folder
+    #[arg(long, env = "NUDGE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl DataFolder {
+    /// As a server with the same flags, variables and file finds it.
+    pub(crate) fn resolve(self) -> Result<FetchConfig, Failure> {
+        let settings = Settings { data_dir: self.data_dir, ..Settings::default() };
+        let settings = settings.with_file(self.config.as_deref())?;
+        Ok(FetchConfig::new(settings.data_dir()))
+    }
 }

@@ -1,6 +1,7 @@
 //! What each command does, one file each.
 
 mod account;
+mod admin;
 mod bench;
 mod chat;
 mod demo;
@@ -35,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
             Command::Devices(devices) => account::devices(devices).await,
             Command::Bench(bench) => bench::run(bench).await,
             Command::Migrate(migrate) => migrate::run(migrate).await,
+            Command::Admin(admin) => admin::run(admin).await,
         }
     })
 }

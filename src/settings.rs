@@ -121,16 +121,29 @@ impl Settings {
         Ok(self.or(read.try_deserialize().map_err(bad)?))
     }
 
+    /// Where the data is.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| PathBuf::from("nudge-data"))
+    }
+
     /// Answers every question, or says what is wrong.
     pub(crate) fn resolve(self) -> Result<Resolved, Failure> {
-        let data_dir = self.data_dir.unwrap_or_else(|| PathBuf::from("nudge-data"));
+        let data_dir = self.data_dir();
         let tls = self.tls.as_deref().map(|source| TlsSource::parse(source, &data_dir));
         let mut fetch = FetchConfig::new(data_dir);
         fetch.public = self.fetch.unwrap_or(loopback(7480));
         fetch.private = self.private.unwrap_or(loopback(7490));
         let signal = self.signal.unwrap_or(loopback(nudge_signal::DEFAULT_PORT));
+        if !self.insecure.unwrap_or(false) {
+            // Health and metrics never speak TLS.
+            check_loopback(
+                &[("private", fetch.private)],
+                "--insecure when nobody else reaches it",
+            )?;
+        }
         if tls.is_none() && !self.insecure.unwrap_or(false) {
-            check_loopback(&[("signal", signal), ("fetch", fetch.public)])?;
+            let way = "--tls, or --insecure when something in front speaks TLS";
+            check_loopback(&[("signal", signal), ("fetch", fetch.public)], way)?;
         }
         fetch.registration = match self.registration.unwrap_or(RegistrationChoice::Open) {
             RegistrationChoice::Open => Registration::Open,
@@ -182,13 +195,12 @@ const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-fn check_loopback(listeners: &[(&str, SocketAddr)]) -> Result<(), Failure> {
+fn check_loopback(listeners: &[(&str, SocketAddr)], way: &str) -> Result<(), Failure> {
     let open = listeners.iter().find(|(_, address)| !address.ip().is_loopback());
     match open {
         None => Ok(()),
         Some((name, address)) => Err(Failure::configuration(format!(
-            "--{name} {address} is not loopback, and everything would travel in the clear: \
-             add --tls, or --insecure when something in front speaks TLS"
+            "--{name} {address} is not loopback, and everything would travel in the clear: add {way}"
         ))),
     }
 }
@@ -230,6 +242,18 @@ mod tests {
         std::fs::write(&path, "histroy_days = 7\n").unwrap();
         let failure = Settings::default().with_file(Some(&path)).unwrap_err();
         assert!(failure.to_string().contains("histroy_days"), "{failure}");
+    }
+
+    #[test]
+    fn the_private_listener_stays_on_loopback_with_or_without_tls() {
+        let open = Settings {
+            private: Some(SocketAddr::from(([0, 0, 0, 0], 7490))),
+            tls: Some("self-signed".to_owned()),
+            ..Settings::default()
+        };
+        let failure = open.clone().resolve().unwrap_err();
+        assert!(failure.to_string().contains("--private"), "{failure}");
+        assert!(Settings { insecure: Some(true), tls: None, ..open }.resolve().is_ok());
     }
 
     #[test]

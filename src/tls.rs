@@ -1,11 +1,14 @@
 //! Certificates: read from files, or made for development.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use nudge_fetch::durable::make_directory;
 use nudge_signal::Certificates;
 
 use crate::failure::Failure;
@@ -77,15 +80,26 @@ fn self_signed(data_dir: &Path) -> Result<TlsSource, Failure> {
     }
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
     let made = rcgen::generate_simple_self_signed(names).map_err(Failure::new)?;
-    let write = |path: &Path, text: String| {
-        fs::write(path, text).map_err(|error| {
-            Failure::configuration(format!("cannot write {}: {error}", path.display()))
-        })
-    };
-    fs::create_dir_all(data_dir).map_err(|error| {
+    make_directory(data_dir).map_err(|error| {
         Failure::configuration(format!("cannot make {}: {error}", data_dir.display()))
     })?;
-    write(&source.key, made.signing_key.serialize_pem())?;
-    write(&source.certificate, made.cert.pem())?;
+    write_private(&source.key, &made.signing_key.serialize_pem())?;
+    write_private(&source.certificate, &made.cert.pem())?;
     Ok(source)
+}
+
+/// Writes a file for this user alone; it is there whole or not at all.
+fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    let unfinished = path.with_extension("unfinished");
+    let write = || {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&unfinished)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&unfinished, path)
+    };
+    write().map_err(|error| {
+        Failure::configuration(format!("cannot write {}: {error}", path.display()))
+    })
 }

@@ -75,4 +75,16 @@ impl FetchConfig {
             heartbeat: limits::HEARTBEAT_DEFAULT,
         }
     }
+
+    /// The database's file.
+    #[must_use]
+    pub fn database_path(&self) -> PathBuf {
+        self.data_dir.join("nudge.db")
+    }
+
+    /// The folder of the media.
+    #[must_use]
+    pub fn objects_path(&self) -> PathBuf {
+        self.data_dir.join("objects")
+    }
 }

@@ -9,7 +9,11 @@ use std::{
 
 /// Makes a directory with all that lead to it, for this user alone, and its name durable: what is
 /// synced in a directory that nothing leads to after a crash is lost.
-pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// What the system says; a file in the way is an error, a directory that is there is none.
+pub fn make_directory(path: &Path) -> io::Result<()> {
     let parent = match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
         Some(parent) => parent,

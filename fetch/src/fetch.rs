@@ -107,7 +107,7 @@ impl Fetch {
         })?;
         // Ports first: they are the likeliest to be taken, and nothing is to undo then.
         let listeners = (listen(config.public).await?, listen(config.private).await?);
-        let database = config.data_dir.join("nudge.db");
+        let database = config.database_path();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database, &config.database).await?);
         let started = Self::serve(config, parts, listeners, Arc::clone(&store)).await;
         if started.is_err() {
@@ -130,7 +130,7 @@ impl Fetch {
             Some(objects) => objects,
             None => {
                 let store_id = store.identity().await?.store_id;
-                Arc::new(LocalObjects::open(&config.data_dir.join("objects"), store_id).await?)
+                Arc::new(LocalObjects::open(&config.objects_path(), store_id).await?)
             }
         };
         let uploads = Uploads::new(

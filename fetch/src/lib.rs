@@ -36,7 +36,7 @@ pub mod watch;
 
 pub mod http;
 
-mod durable;
+pub mod durable;
 
 mod server;
 

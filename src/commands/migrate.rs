@@ -1,26 +1,32 @@
-use nudge_fetch::store::{
-    Upkeep,
-    sqlite::{SqliteOptions, SqliteStore},
+use nudge_fetch::{
+    FetchConfig,
+    durable::make_directory,
+    store::{Upkeep, sqlite::SqliteStore},
 };
 
 use crate::{cli::Migrate, failure::Failure};
 
 /// Opening the store is what migrates it.
 pub(crate) async fn run(migrate: Migrate) -> Result<(), Failure> {
-    std::fs::create_dir_all(&migrate.data_dir).map_err(|error| {
-        Failure::configuration(format!("cannot make {}: {error}", migrate.data_dir.display()))
-    })?;
-    let path = migrate.data_dir.join("nudge.db");
-    let store = SqliteStore::open(&path, &SqliteOptions::default())
-        .await
-        .map_err(Failure::configuration)?;
+    let config = migrate.data.resolve()?;
+    let store = open_store(&config).await?;
     let identity = store.identity().await?;
     store.close().await;
     println!(
         "{} is up to date (store {}, epoch {})",
-        path.display(),
+        config.database_path().display(),
         identity.store_id,
         identity.epoch
     );
     Ok(())
+}
+
+/// The store, for as long as no server uses it.
+pub(super) async fn open_store(config: &FetchConfig) -> Result<SqliteStore, Failure> {
+    make_directory(&config.data_dir).map_err(|error| {
+        Failure::configuration(format!("cannot make {}: {error}", config.data_dir.display()))
+    })?;
+    SqliteStore::open(&config.database_path(), &config.database)
+        .await
+        .map_err(Failure::configuration)
 }

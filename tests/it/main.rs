@@ -9,6 +9,7 @@ mod durability;
 mod kills;
 mod program;
 mod readme;
+mod restore;
 mod serve;
 mod signaling;
 mod terminal;

@@ -8,12 +8,10 @@ use std::{
 };
 
 use nudge_fetch::{
+    FetchConfig,
     media::collector,
     objects::LocalObjects,
-    store::{
-        Upkeep,
-        sqlite::{SqliteOptions, SqliteStore},
-    },
+    store::{Upkeep, sqlite::SqliteStore},
 };
 use tokio::{runtime::Handle, time::Instant};
 
@@ -116,9 +114,10 @@ fn half_made(objects: &Path) -> Vec<String> {
 async fn uncollected(
     folder: &Path,
 ) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
-    let store = SqliteStore::open(&folder.join("nudge.db"), &SqliteOptions::default()).await?;
+    let config = FetchConfig::new(folder.to_owned());
+    let store = SqliteStore::open(&config.database_path(), &config.database).await?;
     let objects =
-        LocalObjects::open(&folder.join("objects"), store.identity().await?.store_id).await?;
+        LocalObjects::open(&config.objects_path(), store.identity().await?.store_id).await?;
     let collected = collector::collect(&store, &objects).await;
     store.close().await;
     let collected = collected?;

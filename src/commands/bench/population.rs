@@ -6,26 +6,21 @@ use std::{path::Path, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use nudge_fetch::{
-    Clock,
+    Clock, FetchConfig,
     auth::Auth,
-    store::{
-        NewAccount, OpenDevice, Store,
-        sqlite::{SqliteOptions, SqliteStore},
-    },
+    store::{NewAccount, OpenDevice, Store},
 };
 use nudge_proto::{DeviceId, RequestId, UserId, pb::content as pb};
 
-use crate::failure::Failure;
+use crate::{commands::migrate::open_store, failure::Failure};
 
 /// Users made at a time: they share commits.
 const AT_ONCE: usize = 256;
 
 /// Makes `count` users in the store of `data_dir`, and answers a session of each.
 pub(super) async fn populate(data_dir: &Path, count: u32) -> Result<Vec<pb::Session>, Failure> {
-    std::fs::create_dir_all(data_dir)?;
-    let database = data_dir.join("nudge.db");
-    let store: Arc<dyn Store> =
-        Arc::new(SqliteStore::open(&database, &SqliteOptions::default()).await?);
+    let config = FetchConfig::new(data_dir.to_owned());
+    let store: Arc<dyn Store> = Arc::new(open_store(&config).await?);
     let clock = Clock::system();
     let auth = Auth::start(Arc::clone(&store), clock.clone()).await?;
     let made = stream::iter(0..count)
