@@ -19,7 +19,7 @@ pub enum ClientFrame {
     Hello(Hello),
     /// Everything up to here is stored by this device.
     Ack(Cursor),
-    /// Sent once per heartbeat when nothing else was.
+    /// Sent once per heartbeat, whatever else is said.
     Ping,
 }
 

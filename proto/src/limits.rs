@@ -17,6 +17,8 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// A welcome must follow the hello within this time, or the client tries again.
 pub const WELCOME_TIMEOUT: Duration = Duration::from_secs(20);
+/// A ticket refused within this time of its renewal is refused for good; later it is renewed again.
+pub const TICKET_FRESH_TIME: Duration = Duration::from_secs(600);
 /// The shortest heartbeat a server may ask for.
 pub const HEARTBEAT_MIN: Duration = Duration::from_secs(30);
 /// The heartbeat when neither side wishes another.

@@ -14,6 +14,7 @@ use super::Backoff;
 use crate::{
     CloseCode, Cursor, Epoch, InboxSeq,
     frame::{ClientFrame, GoAway, Hello, Notice, ServerFrame, Welcome},
+    limits,
 };
 
 pub use config::ClientConfig;
@@ -27,8 +28,8 @@ pub struct ClientSession {
     state: State,
     attempt: u32,
     ticket: Bytes,
-    /// Renewed since the last welcome: to be refused with it is final.
-    ticket_is_fresh: bool,
+    /// Set while it was renewed since the last welcome: to be refused with it soon is final.
+    ticket_renewed_at: Option<Instant>,
     stored: Option<Cursor>,
     /// Where the next attempt goes, by the last go_away.
     address: Option<String>,
@@ -67,7 +68,7 @@ enum State {
 struct Open {
     epoch: Epoch,
     heartbeat: Duration,
-    /// When to ping, unless something else is sent before.
+    /// When to ping: every heartbeat, whatever else is said, for only a pong tells the head.
     ping_at: Instant,
     /// When an awaited pong is too late.
     pong_deadline: Option<Instant>,
@@ -86,7 +87,7 @@ impl ClientSession {
             state: State::Idle,
             attempt: 0,
             ticket: Bytes::new(),
-            ticket_is_fresh: false,
+            ticket_renewed_at: None,
             stored: None,
             address: None,
             effects: Effects::default(),
@@ -103,7 +104,7 @@ impl ClientSession {
             ClientInput::BadFrame(_) if self.is_connected() => self.drop_connection(now),
             // Late news of a connection that was given up.
             ClientInput::Disconnected | ClientInput::BadFrame(_) => {}
-            ClientInput::Stored(cursor) => self.handle_stored(cursor, now),
+            ClientInput::Stored(cursor) => self.handle_stored(cursor),
             ClientInput::TicketRenewed(ticket) => self.handle_ticket(ticket, now),
             ClientInput::TicketNotRenewed => self.handle_no_ticket(now),
             ClientInput::NetworkChanged => self.handle_network_changed(now),
@@ -166,7 +167,7 @@ impl ClientSession {
     fn handle_start(&mut self, ticket: Bytes, stored: Option<Cursor>, now: Instant) {
         self.disconnect();
         self.ticket = ticket;
-        self.ticket_is_fresh = false;
+        self.ticket_renewed_at = None;
         self.stored = stored;
         self.connect(now);
     }
@@ -243,7 +244,7 @@ impl ClientSession {
     }
 
     fn handle_welcome(&mut self, welcome: Welcome, said: Option<Cursor>, now: Instant) {
-        self.ticket_is_fresh = false;
+        self.ticket_renewed_at = None;
         let heartbeat = Duration::from_secs(welcome.heartbeat_s.max(1).into());
         // The first ping is early by chance, so that a crowd that came together does not stay so.
         let first = self.backoff.within(heartbeat / 2, heartbeat);
@@ -266,7 +267,7 @@ impl ClientSession {
         }
         // What was stored while the hello was on its way.
         if let Some(stored) = self.stored.filter(|_| self.stored != said) {
-            self.acknowledge(stored, open, now);
+            self.acknowledge(stored, open);
         }
     }
 
@@ -281,7 +282,7 @@ impl ClientSession {
         self.effects.push(ClientEffect::Behind { epoch, head });
     }
 
-    fn handle_stored(&mut self, cursor: Cursor, now: Instant) {
+    fn handle_stored(&mut self, cursor: Cursor) {
         let is_news = self
             .stored
             .is_none_or(|stored| stored.epoch != cursor.epoch || stored.seq < cursor.seq);
@@ -290,14 +291,13 @@ impl ClientSession {
         }
         self.stored = Some(cursor);
         if let State::Open(open) = self.state {
-            self.acknowledge(cursor, open, now);
+            self.acknowledge(cursor, open);
         }
     }
 
     /// A cursor of another epoch than the connection's would only be refused.
-    fn acknowledge(&mut self, cursor: Cursor, open: Open, now: Instant) {
+    fn acknowledge(&mut self, cursor: Cursor, open: Open) {
         if cursor.epoch == open.epoch {
-            self.state = State::Open(Open { ping_at: now + open.heartbeat, ..open });
             self.effects.push(ClientEffect::Send(ClientFrame::Ack(cursor)));
         }
     }
@@ -305,7 +305,7 @@ impl ClientSession {
     fn handle_ticket(&mut self, ticket: Bytes, now: Instant) {
         self.ticket = ticket;
         if matches!(self.state, State::AwaitingTicket | State::WithoutTicket { .. }) {
-            self.ticket_is_fresh = true;
+            self.ticket_renewed_at = Some(now);
             self.connect(now);
         }
     }
@@ -340,7 +340,9 @@ impl ClientSession {
     fn handle_error(&mut self, code: CloseCode, now: Instant) {
         self.disconnect();
         let is_about_ticket = matches!(code, CloseCode::BadTicket | CloseCode::TicketExpired);
-        if is_about_ticket && !self.ticket_is_fresh {
+        let is_fresh =
+            self.ticket_renewed_at.is_some_and(|at| now < at + limits::TICKET_FRESH_TIME);
+        if is_about_ticket && !is_fresh {
             self.renew_ticket();
         } else if code.is_terminal() {
             self.state = State::Idle;

@@ -190,8 +190,10 @@ mod a_hello {
 
     #[test]
     fn that_is_not_answered_in_time_closes_the_connection() {
-        let mut server = Server::admitting();
-        assert_eq!(server.patience(), s(10));
+        let mut server = Server::new();
+        server.pass(s(4));
+        server.hear(ClientFrame::Hello(hello(0)));
+        assert_eq!(server.patience(), s(10), "counted from the hello");
         assert_eq!(server.time_out(), closed_with(CloseCode::Unavailable));
         // The answer comes too late.
         assert_eq!(server.tell(ServerInput::Admitted(admission(1))), []);
