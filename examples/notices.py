@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
-"""Log in over HTTP, connect to signal over TCP, say hello, and print every notice.
+"""Log in over HTTP, connect to signal over TCP, say hello, and print every notice:
 
     notices.py http://127.0.0.1:7480 HANDLE PASSWORD
 
-Written from proto/schema/nudge/v1/*.proto alone, with the standard library alone.
-"""
-import base64, json, os, socket, struct, sys, urllib.request, uuid
+Written from proto/schema/nudge/v1/*.proto alone, with the standard library alone."""
+import base64, json, os, socket, struct, sys, time, urllib.request, uuid
 
 
 def varint(number):
     out = b""
     while number > 0x7F:
-        out += bytes([number & 0x7F | 0x80])
-        number >>= 7
+        out, number = out + bytes([number & 0x7F | 0x80]), number >> 7
     return out + bytes([number])
 
 
@@ -45,8 +43,7 @@ def fields(data):
 
 
 def http(url, body=None):
-    request = urllib.request.Request(url, body and json.dumps(body).encode())
-    return json.load(urllib.request.urlopen(request))
+    return json.load(urllib.request.urlopen(url, body and json.dumps(body).encode()))
 
 
 class Signal:
@@ -60,35 +57,40 @@ class Signal:
         frame = field(tag, message)
         self.socket.sendall(struct.pack(">H", len(frame)) + frame)
 
-    def receive(self):
-        """The next ServerFrame as (tag, fields); TimeoutError leaves what came of it in place."""
-        while len(self.received) < 2 or len(self.received) < 2 + struct.unpack(">H", self.received[:2])[0]:
-            chunk = self.socket.recv(4096)
-            if not chunk:
-                sys.exit("the server closed the connection")
+    def read(self, length, until):
+        """Waits for so many bytes; TimeoutError leaves what came of them in place."""
+        while len(self.received) < length:
+            self.socket.settimeout(until and max(until - time.monotonic(), 0.001))
+            chunk = self.socket.recv(4096) or sys.exit("the server closed the connection")
             self.received += chunk
+
+    def receive(self, until):
+        """The next ServerFrame as (tag, fields)."""
+        self.read(2, until)
         end = 2 + struct.unpack(">H", self.received[:2])[0]
-        frame, self.received = self.received[2:end], self.received[end:]
-        (tag, message), = fields(frame).items()
+        self.read(end, until)
+        (tag, message), = fields(self.received[2:end]).items()
+        self.received = self.received[end:]
         return tag, fields(message)
 
 
 server, handle, password = sys.argv[1:4]
 login = {"device_id": str(uuid.uuid4()), "device_name": "notices.py", "handle": handle, "password": password}
-session = http(server + "/v1/sessions", login)
 ways = http(server + "/.well-known/nudge")["transports"]
 signal = Signal(next(way["address"] for way in ways if way["kind"] == "tcp"), server.split("/")[2].split(":")[0])
-ticket = base64.urlsafe_b64decode(session["connect_ticket"] + "==")
+ticket = base64.urlsafe_b64decode(http(server + "/v1/sessions", login)["connect_ticket"] + "==")
 instance = varint(3 << 3 | 1) + os.urandom(8)  # a fixed64
 signal.send(1, field(1, ticket) + instance + field(4, 1) + field(5, b"notices.py"))
+heartbeat = ping_at = None  # nothing may be said before the welcome
 while True:
     try:
-        tag, said = signal.receive()
+        tag, said = signal.receive(ping_at)
     except TimeoutError:
-        signal.send(3, b"")  # nothing was said for a heartbeat: ping
+        signal.send(3, b"")  # a ping once per heartbeat, whatever else is said
+        ping_at += heartbeat
         continue
     if tag == 1:
-        signal.socket.settimeout(said[4])
+        heartbeat, ping_at = said[4], time.monotonic() + said[4]
         print(f"welcome: epoch {said[2]}, head {said.get(3, 0)}, heartbeat {said[4]} s", flush=True)
     elif tag == 2:
         newest = uuid.UUID(bytes=said[2]) if said.get(2) else "none"
