@@ -95,5 +95,5 @@ while True:
     elif tag == 2:
         newest = uuid.UUID(bytes=said[2]) if said.get(2) else "none"
         print(f"notice: head {said[1]}, message {newest}, flags {said.get(3, 0)}", flush=True)
-    elif tag == 6:
-        sys.exit(f"error {said[1]}: {said.get(2, b'').decode()}")
+    elif tag in (5, 6):
+        sys.exit(f"go_away {said[1]}" if tag == 5 else f"error {said[1]}: {said[2].decode()}")

@@ -8,6 +8,7 @@ mod demo;
 mod durability;
 mod kills;
 mod program;
+mod python_example;
 mod readme;
 mod restore;
 mod serve;
