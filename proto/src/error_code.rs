@@ -127,6 +127,7 @@ impl ErrorCode {
             403 => Self::Forbidden,
             404 => Self::NotFound,
             405 => Self::MethodNotAllowed,
+            406 => Self::NotAcceptable,
             408 => Self::RequestTimeout,
             410 => Self::UploadExpired,
             412 => Self::PreconditionFailed,

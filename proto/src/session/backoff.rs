@@ -39,7 +39,7 @@ impl Backoff {
 
     /// How long to wait this time.
     pub fn next_wait(&mut self) -> Duration {
-        let wait = self.within(self.shortest, self.previous * 3);
+        let wait = self.within(self.shortest, self.previous.saturating_mul(3));
         self.previous = wait.min(self.longest);
         self.previous
     }

@@ -312,7 +312,7 @@ impl ClientSession {
 
     fn handle_no_ticket(&mut self, now: Instant) {
         if self.state == State::AwaitingTicket {
-            self.state = State::WithoutTicket { until: now + self.next_wait() };
+            self.state = State::WithoutTicket { until: now + self.backoff.next_wait() };
         }
     }
 
@@ -390,13 +390,9 @@ impl ClientSession {
 
     fn wait(&mut self, now: Instant) {
         self.settle_backoff(now);
-        let retry_in = self.next_wait();
+        let retry_in = self.backoff.next_wait();
         self.state = State::Waiting { until: now + retry_in };
         self.effects.push(ClientEffect::Lost { retry_in });
-    }
-
-    fn next_wait(&mut self) -> Duration {
-        self.backoff.next_wait()
     }
 
     /// Begins the backoff again if the connection that ends here was worth its wait. A server that

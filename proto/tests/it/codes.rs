@@ -79,6 +79,27 @@ fn a_retry_is_safe_exactly_when_waiting_or_refreshing_helps() {
     }
 }
 
+#[test]
+fn a_status_without_a_known_code_still_says_whether_a_retry_helps() {
+    for code in ErrorCode::ALL {
+        let guess = ErrorCode::of_status(code.http_status());
+        // A conflict is one of many, and none of them goes away by itself.
+        let expected = if code.http_status() == 409 { 400 } else { code.http_status() };
+        assert_eq!(guess.http_status(), expected, "{code}");
+        if code.http_status() != 401 {
+            assert_eq!(guess.retry(), code.retry(), "{code}");
+        }
+    }
+    // Whoever is not let in tries with a refreshed session first.
+    assert_eq!(ErrorCode::of_status(401).retry(), Retry::AfterRefresh);
+    for status in [500, 501, 502, 504, 599] {
+        assert_eq!(ErrorCode::of_status(status).retry(), Retry::AfterBackoff, "{status}");
+    }
+    for status in [402, 418, 422, 451] {
+        assert_eq!(ErrorCode::of_status(status).retry(), Retry::Useless, "{status}");
+    }
+}
+
 /// Number, name, terminal.
 const CLOSE_CODES: [(u32, &str, bool); 16] = [
     (0, "CLOSE_CODE_UNSPECIFIED", false),
