@@ -168,7 +168,7 @@ async fn load(
         secret,
         created_at: now,
         retire_at: UnixMs(retire_at),
-        not_after: UnixMs(retire_at + token_time.as_millis() as u64),
+        not_after: UnixMs(retire_at + (token_time + KEY_OVERLAP).as_millis() as u64),
     };
     Ok(store.keys(purpose, fresh, now).await?)
 }
@@ -214,6 +214,8 @@ fn no_key() -> AuthError {
     AuthError::Internal("no key is loaded".to_owned())
 }
 
+/// How late a node may learn that a key has retired.
+const KEY_OVERLAP: Duration = Duration::from_secs(3600);
 const ISSUER: &str = "nudge";
 /// About three thousand years.
 const FOREVER: Duration = Duration::from_secs(100_000_000_000);

@@ -21,7 +21,7 @@ pub(super) async fn create(
     let handle: Handle = request.handle.parse().map_err(ApiError::invalid)?;
     let display_name = name_or(&request.display_name, handle.as_str())?;
     let password = check_password(request.password)?;
-    app.auth.attempts.count(handle.as_str())?;
+    app.auth.attempts.count(handle.as_str(), app.clock.now())?;
     let now = app.clock.now();
     let hash = app.auth.passwords.hash(password.clone()).await?;
     let new = NewAccount {
@@ -68,7 +68,18 @@ pub(super) fn name_or(name: &str, otherwise: &str) -> Result<String, ApiError> {
             name.len()
         )));
     }
+    check_printable("a name", name)?;
     Ok(name.to_owned())
+}
+
+/// What people see of each other is text, and no order to a terminal.
+pub(super) fn check_printable(what: &str, text: &str) -> Result<(), ApiError> {
+    match text.chars().find(|letter| letter.is_control()) {
+        Some(letter) => Err(ApiError::invalid(format!(
+            "{what} has no control characters, but this one has {letter:?}"
+        ))),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn check_password(password: String) -> Result<String, ApiError> {

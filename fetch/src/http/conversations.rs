@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::StatusCode};
 use nudge_proto::{
-    ConversationId, ConversationSeq, MessageId,
+    ConversationId, ConversationSeq,
     frame::Typing,
     limits::{LIST_PAGE_MAX, TITLE_BYTES_MAX},
     pb::content as pb,
@@ -10,7 +10,9 @@ use nudge_proto::{
 use serde::Deserialize;
 
 use super::{
-    ApiError, App, convert,
+    ApiError, App,
+    accounts::check_printable,
+    convert,
     extract::{ApiResult, Body, Format, Path, Query},
 };
 use crate::{
@@ -51,7 +53,6 @@ pub(super) async fn create(
     let now = app.clock.now();
     let new = NewConversation {
         id: ConversationId::at_time(now.0),
-        change_id: MessageId::at_time(now.0),
         creator: caller.pair(),
         request_id: match request.kind() {
             pb::ConversationKind::Group => {
@@ -155,5 +156,6 @@ fn check_title(title: String) -> Result<String, ApiError> {
             title.len()
         )));
     }
+    check_printable("a title", &title)?;
     Ok(title)
 }

@@ -66,7 +66,7 @@ async fn own_account(app: &App, caller: Caller) -> Result<Account, ApiError> {
 
 async fn check_own_password(app: &App, caller: Caller, password: String) -> Result<(), ApiError> {
     let account = own_account(app, caller).await?;
-    app.auth.attempts.count(&account.user.handle)?;
+    app.auth.attempts.count(&account.user.handle, app.clock.now())?;
     if !app.auth.passwords.check(password, account.password_hash).await? {
         return Err(AuthError::Credentials.into());
     }

@@ -9,7 +9,9 @@ use nudge_proto::{
 use serde::Deserialize;
 
 use super::{
-    ApiError, App, convert,
+    ApiError, App,
+    accounts::check_printable,
+    convert,
     extract::{ApiResult, Body, Format, Path, Query},
 };
 use crate::{
@@ -94,6 +96,7 @@ fn check_content(request: &pb::SendRequest) -> Result<(), ApiError> {
             request.content_type.len()
         )));
     }
+    check_printable("a content type", &request.content_type)?;
     if request.media_ids.len() > MEDIA_PER_MESSAGE_MAX {
         return Err(ApiError::invalid(format!(
             "a message names at most {MEDIA_PER_MESSAGE_MAX} media, not {}",

@@ -62,7 +62,7 @@ async fn log_in(app: &App, request: pb::CreateSessionRequest) -> Result<User, Ap
         return Err(ApiError::invalid("a session needs handle and password"));
     };
     let handle: Handle = handle.parse().map_err(|_| AuthError::Credentials)?;
-    app.auth.attempts.count(handle.as_str())?;
+    app.auth.attempts.count(handle.as_str(), app.clock.now())?;
     let account = app.store.account_by_handle(&handle).await?;
     let hash = account.as_ref().and_then(|account| account.password_hash.clone());
     let is_right = app.auth.passwords.check(password, hash).await?;

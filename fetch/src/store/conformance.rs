@@ -164,6 +164,7 @@ macro_rules! store_conformance {
                 receipts_cause_no_receipts,
                 the_own_read_mark_is_told_to_the_own_devices,
                 settling_says_when_the_next_receipt_is_due,
+                a_clock_that_went_back_delays_receipts_by_a_second_at_most,
                 who_sent_nothing_hears_nothing_of_the_others,
             }
             group_receipts {

@@ -112,8 +112,6 @@ pub trait Conversations: Send + Sync + 'static {
 pub struct NewConversation {
     /// The server's new id for it.
     pub id: ConversationId,
-    /// The first change's id.
-    pub change_id: MessageId,
     /// Who makes it.
     pub creator: (UserId, DeviceId),
     /// Client-made; groups only.

@@ -1,7 +1,7 @@
 //! What waits to go down one stream: merged, so that its size is bounded by what the stream holds.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -26,9 +26,41 @@ pub(super) struct DownQueue {
 struct Pending {
     /// Answers, of which there is a limit, and at most one end for each session that is held.
     control: VecDeque<Down>,
-    heads: HashMap<UserId, (Notice, Option<DeviceId>)>,
-    typing: HashMap<UserId, Typing>,
+    heads: ByUser<(Notice, Option<DeviceId>)>,
+    typing: ByUser<Typing>,
     closed: bool,
+}
+
+/// One thing for each user, in the order in which they began to wait: however much happens to some,
+/// nobody waits for ever.
+#[derive(Debug)]
+struct ByUser<T> {
+    things: HashMap<UserId, T>,
+    order: VecDeque<UserId>,
+}
+
+impl<T> Default for ByUser<T> {
+    fn default() -> Self {
+        Self { things: HashMap::new(), order: VecDeque::new() }
+    }
+}
+
+impl<T> ByUser<T> {
+    /// Adds it, or merges it with what waits.
+    fn push(&mut self, user_id: UserId, thing: T, merge: impl FnOnce(&mut T, T)) {
+        match self.things.entry(user_id) {
+            Entry::Occupied(mut waiting) => merge(waiting.get_mut(), thing),
+            Entry::Vacant(place) => {
+                place.insert(thing);
+                self.order.push_back(user_id);
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<(UserId, T)> {
+        let user_id = self.order.pop_front()?;
+        self.things.remove(&user_id).map(|thing| (user_id, thing))
+    }
 }
 
 impl DownQueue {
@@ -43,18 +75,23 @@ impl DownQueue {
     /// Merges a head: the highest stands, and a device is left out only when all agree on it.
     pub(super) fn push_head(&self, user_id: UserId, notice: Notice, except: Option<DeviceId>) {
         self.with(|pending| {
-            let (merged, left_out) = pending.heads.entry(user_id).or_insert((notice, except));
-            merged.merge(notice);
-            if *left_out != except {
-                *left_out = None;
-            }
+            pending.heads.push(
+                user_id,
+                (notice, except),
+                |(merged, left_out), (notice, except)| {
+                    merged.merge(notice);
+                    if *left_out != except {
+                        *left_out = None;
+                    }
+                },
+            );
         });
     }
 
     /// The newest typing to a user stands.
     pub(super) fn push_typing(&self, to: UserId, typing: Typing) {
         self.with(|pending| {
-            pending.typing.insert(to, typing);
+            pending.typing.push(to, typing, |waiting, newest| *waiting = newest);
         });
     }
 
@@ -133,18 +170,77 @@ const CONTROL_MAX: usize = 16 * WATCH_BATCH_MAX;
 impl Pending {
     fn take(&mut self, limit: usize) -> Vec<Down> {
         let mut batch: Vec<Down> = self.control.drain(..limit.min(self.control.len())).collect();
-        let users: Vec<UserId> = self.heads.keys().take(limit - batch.len()).copied().collect();
-        for user_id in users {
-            if let Some((notice, except_device_id)) = self.heads.remove(&user_id) {
-                batch.push(Down::Head { user_id, notice, except_device_id });
-            }
+        while batch.len() < limit
+            && let Some((user_id, (notice, except_device_id))) = self.heads.pop()
+        {
+            batch.push(Down::Head { user_id, notice, except_device_id });
         }
-        let users: Vec<UserId> = self.typing.keys().take(limit - batch.len()).copied().collect();
-        for to in users {
-            if let Some(typing) = self.typing.remove(&to) {
-                batch.push(Down::Typing { to, typing });
-            }
+        while batch.len() < limit
+            && let Some((to, typing)) = self.typing.pop()
+        {
+            batch.push(Down::Typing { to, typing });
         }
         batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nudge_proto::InboxSeq;
+
+    use super::*;
+
+    fn head(seq: u64) -> Notice {
+        Notice { head: InboxSeq(seq), ..Notice::default() }
+    }
+
+    #[tokio::test]
+    async fn p4_however_much_happens_to_some_nobody_waits_for_ever() {
+        let (queue, quiet) = (DownQueue::default(), UserId::random());
+        let busy: Vec<_> = (0..2 * WATCH_BATCH_MAX).map(|_| UserId::random()).collect();
+        busy.iter().for_each(|user| queue.push_head(*user, head(1), None));
+        queue.push_head(quiet, head(1), None);
+        for round in 0..3 {
+            busy.iter().for_each(|user| queue.push_head(*user, head(round + 2), None));
+            let batch = queue.next().await.unwrap();
+            let is_quiets =
+                |down: &Down| matches!(down, Down::Head { user_id, .. } if *user_id == quiet);
+            if batch.iter().any(is_quiets) {
+                return;
+            }
+        }
+        panic!("three batches of {WATCH_BATCH_MAX} passed the quiet one by");
+    }
+
+    #[tokio::test]
+    async fn p5_heads_of_a_user_merge_and_spare_a_device_only_when_all_do() {
+        let (queue, user, device) =
+            (DownQueue::default(), UserId::random(), Some(DeviceId::random()));
+        queue.push_head(user, head(5), device);
+        queue.push_head(user, head(3), device);
+        let told = |head_seq, except_device_id| {
+            vec![Down::Head { user_id: user, notice: head(head_seq), except_device_id }]
+        };
+        assert_eq!(queue.next().await, Some(told(5, device)));
+        queue.push_head(user, head(6), device);
+        queue.push_head(user, head(7), None);
+        assert_eq!(queue.next().await, Some(told(7, None)));
+        queue.close();
+        assert_eq!(queue.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn p5_a_queue_that_nobody_takes_from_has_no_room_in_the_end() {
+        let queue = DownQueue::default();
+        for session in 0..CONTROL_MAX as u64 {
+            assert!(queue.has_room().await);
+            queue.push(Down::Refused { session, code: CloseCode::Revoked });
+        }
+        let mut room = Box::pin(queue.has_room());
+        assert!(futures::poll!(&mut room).is_pending());
+        queue.next().await.unwrap();
+        assert!(room.await);
+        queue.close();
+        assert!(!queue.has_room().await);
     }
 }

@@ -132,6 +132,7 @@ async fn a_send_that_cannot_be_meant_is_refused() {
         (&*id, json!({ "body": "aGk=", "ttl_s": 366 * 24 * 3600 }), 400, "invalid_request"),
         (&*id, json!({ "body": "aGk=", "ttl_s": -1 }), 400, "invalid_request"),
         (&*id, json!({ "content_type": "x".repeat(256) }), 400, "invalid_request"),
+        (&*id, json!({ "content_type": "text\u{0}/plain" }), 400, "invalid_request"),
         (&*id, json!({ "media_ids": ["nonsense"] }), 400, "invalid_request"),
         (&*id, json!({ "media_ids": too_many }), 400, "invalid_request"),
         (&*id, json!({ "media_ids": twice }), 400, "invalid_request"),
@@ -159,6 +160,7 @@ async fn a_registration_that_cannot_be_meant_is_refused() {
         ("password", json!("short")),
         ("password", json!("x".repeat(1025))),
         ("display_name", json!("x".repeat(129))),
+        ("display_name", json!("A\u{1b}[2Jda")),
     ] {
         let mut body = whole.clone();
         body[field] = value.clone();

@@ -9,12 +9,7 @@ use super::{Person, World};
 use crate::store::{ChangeKind, ConversationKind, NewConversation, Role, StoreError, UnixMs};
 
 fn anew(world: &World, new: &NewConversation) -> NewConversation {
-    NewConversation {
-        id: ConversationId::random(),
-        change_id: MessageId::random(),
-        now: world.now(),
-        ..new.clone()
-    }
+    NewConversation { id: ConversationId::random(), now: world.now(), ..new.clone() }
 }
 
 /// From whichever side it is asked for.

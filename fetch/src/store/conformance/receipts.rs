@@ -3,7 +3,7 @@
 use nudge_proto::{ConversationId, ConversationSeq, InboxSeq};
 
 use super::{Person, World};
-use crate::store::Receipt;
+use crate::store::{Receipt, UnixMs};
 
 async fn two(world: &World) -> (Person, Person, ConversationId) {
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
@@ -126,6 +126,20 @@ pub async fn settling_says_when_the_next_receipt_is_due(world: &World) {
     assert_eq!(still, Some(next));
     world.wait_s(1);
     assert!(!settle().await.0.is_empty());
+}
+
+/// Nobody waits for the time that passed twice.
+pub async fn a_clock_that_went_back_delays_receipts_by_a_second_at_most(world: &World) {
+    let (ada, bob, direct) = two(world).await;
+    world.say(ada, direct, "one").await;
+    world.say(ada, direct, "two").await;
+    world.read(bob, direct, 1).await;
+    world.settle().await;
+    let (store, earlier) = (world.store(), UnixMs(world.now().0 - 3_600_000));
+    let seq = ConversationSeq(2);
+    store.mark_read(bob.user_id, direct, seq, earlier).await.unwrap();
+    let (moved, _) = store.settle_receipts(UnixMs(earlier.0 + 1000)).await.unwrap();
+    assert!(!moved.is_empty());
 }
 
 /// The others' marks are told only to who has something to be received.

@@ -128,3 +128,66 @@ pub fn sends_within(
     };
     sends.iter().take_while(fits).count().max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use nudge_proto::{DeviceId, MessageId};
+
+    use super::*;
+    use crate::store::UnixMs;
+
+    fn send(facts: &SendFacts, text: &'static str) -> Send {
+        let (&conversation_id, conversation) = facts.conversations.iter().next().unwrap();
+        Send {
+            sender: (conversation.members[0], DeviceId::random()),
+            conversation_id,
+            client_id: ClientMessageId::random(),
+            message_id: MessageId::random(),
+            content_type: "text/plain".to_owned(),
+            body: Bytes::from(text),
+            media: Vec::new(),
+            ttl_s: None,
+            media_expire_at: UnixMs(9),
+            now: UnixMs(1),
+        }
+    }
+
+    fn direct() -> SendFacts {
+        let conversation = ConversationFacts {
+            kind: ConversationKind::Direct,
+            head: ConversationSeq(4),
+            members: vec![UserId::random(), UserId::random()],
+            hidden_from: None,
+        };
+        let conversations = HashMap::from([(ConversationId::random(), conversation)]);
+        SendFacts { conversations, ..SendFacts::default() }
+    }
+
+    #[test]
+    fn p2_a_repetition_within_one_batch_is_the_same_message() {
+        let facts = direct();
+        let first = send(&facts, "hello");
+        let other = Send { body: Bytes::from("hullo"), ..first.clone() };
+        let next = send(&facts, "and more");
+        let verdicts = judge_sends(facts, &[&first, &first, &other, &next]);
+        let seq = |verdict: &Result<SendVerdict, StoreError>| match verdict {
+            Ok(SendVerdict::Commit { seq, .. }) => seq.0,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((seq(&verdicts[0]), seq(&verdicts[3])), (5, 6), "no number is spent twice");
+        assert_eq!(verdicts[1], Ok(SendVerdict::RepeatOf(0)));
+        let conflict = StoreError::IdempotencyConflict(first.client_id.uuid());
+        assert_eq!(verdicts[2], Err(conflict));
+    }
+
+    #[test]
+    fn a_batch_takes_as_many_sends_as_its_entries_allow_and_at_least_one() {
+        let facts = direct();
+        let sends: Vec<_> = (0..5).map(|_| send(&facts, "hello")).collect();
+        let sends: Vec<_> = sends.iter().collect();
+        for (rows_max, taken) in [(1, 1), (2, 1), (4, 2), (9, 4), (10, 5), (99, 5)] {
+            assert_eq!(sends_within(&sends, |_| 2, rows_max), taken, "{rows_max} rows");
+        }
+    }
+}

@@ -13,7 +13,8 @@ use crate::store::{
     rules::{MarkedMember, receipt_for},
 };
 
-/// Notes that the conversations' marks moved.
+/// Notes that the conversations' marks moved. A clock that went back delays nothing for longer than the
+/// interval.
 pub(super) async fn mark_due(
     db: &mut SqliteConnection,
     conversations: &[ConversationId],
@@ -25,7 +26,8 @@ pub(super) async fn mark_due(
     sqlx::query(
         "INSERT INTO receipts_due (conversation_id, due_at) \
          SELECT unhex(value, '-'), ?2 FROM json_each(?1) WHERE true \
-         ON CONFLICT DO UPDATE SET due_at = max(?2, settled_at + ?3) WHERE due_at IS NULL",
+         ON CONFLICT DO UPDATE SET due_at = min(max(?2, settled_at + ?3), ?2 + ?3) \
+             WHERE due_at IS NULL",
     )
     .bind(json(&conversations)?)
     .bind(int(now.0))
@@ -33,6 +35,14 @@ pub(super) async fn mark_due(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// When the next receipts are due.
+pub(super) async fn next_due(db: &mut SqliteConnection) -> Result<Option<UnixMs>, StoreError> {
+    let next = sqlx::query("SELECT min(due_at) AS next FROM receipts_due WHERE due_at IS NOT NULL")
+        .fetch_one(db)
+        .await?;
+    Ok(optional_number(&next, "next")?.map(UnixMs))
 }
 
 /// Writes what is due; returns what moved, and when the next is due.
@@ -53,10 +63,7 @@ pub(super) async fn settle(
         due.iter().map(|row| id(row, "conversation_id")).collect::<Result<_, _>>()?;
     let news = if due.is_empty() { Vec::new() } else { find_news(db, &due).await? };
     let moved = if news.is_empty() { Vec::new() } else { tell(db, &news, now).await? };
-    let next = sqlx::query("SELECT min(due_at) AS next FROM receipts_due WHERE due_at IS NOT NULL")
-        .fetch_one(db)
-        .await?;
-    Ok((moved, optional_number(&next, "next")?.map(UnixMs)))
+    Ok((moved, next_due(db).await?))
 }
 
 /// A receipt that says something new to one member.

@@ -1,6 +1,6 @@
 //! Who is there, and in which conversations.
 
-use nudge_proto::{ConversationId, DeviceId, MessageId, RequestId, UserId};
+use nudge_proto::{ConversationId, DeviceId, RequestId, UserId};
 
 use super::{Person, World};
 use crate::store::{ConversationKind, NewAccount, NewConversation, OpenDevice, Role};
@@ -49,7 +49,6 @@ impl World {
     pub fn new_direct(&self, creator: Person, other: UserId) -> NewConversation {
         NewConversation {
             id: ConversationId::random(),
-            change_id: MessageId::random(),
             creator: creator.pair(),
             request_id: None,
             kind: ConversationKind::Direct,
