@@ -131,3 +131,18 @@ async fn p8_a_medium_of_others_is_not_found() {
     eve.client.close().await;
     system.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_medium_is_described_by_its_id_to_whom_it_is_for() {
+    let system = System::builder().start().await.unwrap();
+    let (bob, medium) = sent_to_bob(&system, 1000).await;
+    let eve = device(&system, "eve").await;
+    // The refusal of an expired token has no body here, and is understood all the same.
+    system.clock().advance(Duration::from_secs(20 * 60));
+    assert_eq!(bob.client.medium(medium.id).await.unwrap(), medium);
+    let error = eve.client.medium(medium.id).await.unwrap_err();
+    assert_eq!(error.code().map(|code| code.as_str()), Some("not_found"));
+    bob.client.close().await;
+    eve.client.close().await;
+    system.shutdown().await;
+}

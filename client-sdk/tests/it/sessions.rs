@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use nudge_client_sdk::{CloseCode, Error, Event, LinkState};
+use nudge_client_sdk::{Client, ClientConfig, CloseCode, Error, Event, LinkState};
 use nudge_harness::{System, system::PASSWORD};
 
-use super::support::{device, until};
+use super::support::{Device, config, device, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn expired_credentials_are_renewed_without_a_word() {
@@ -74,8 +74,7 @@ async fn two_programs_with_one_devices_state_do_not_fight() {
     let mut first = device(&system, "ada").await;
     first.link_is_up().await;
     let copy = super::state::copy_of(&first);
-    let second =
-        nudge_client_sdk::Client::open(super::support::config(&system, copy.path())).await.unwrap();
+    let second = Client::open(config(&system, copy.path())).await.unwrap();
     let ended = first.expect(|event| match event {
         Event::Link(LinkState::Ended(code)) => Some(code),
         _ => None,
@@ -84,6 +83,31 @@ async fn two_programs_with_one_devices_state_do_not_fight() {
     until(async || second.link() == Some(LinkState::Up)).await;
     second.close().await;
     first.client.close().await;
+    system.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_is_followed_at_once_although_the_inbox_was_tried_in_vain_before() {
+    let system = System::builder().start().await.unwrap();
+    let ada = device(&system, "ada").await;
+    let bob = device(&system, "bob").await;
+    let folder = tempfile::tempdir().unwrap();
+    let an_hour = Duration::from_secs(3600);
+    let patient =
+        ClientConfig { retry_min: an_hour, retry_max: an_hour, ..config(&system, folder.path()) };
+    let client = Client::open(patient).await.unwrap();
+    let events = client.events();
+    // The first attempt, with nobody logged in, has failed by the end of this.
+    client.find_user("ada").await.unwrap_err();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    client.log_in("bob", PASSWORD).await.unwrap();
+    let mut tablet = Device { client, events, folder };
+    let talk = ada.direct_with("bob").await;
+    ada.send(talk.id, "welcome").await;
+    assert_eq!(tablet.next_texts(1).await, ["welcome"]);
+    for client in [ada.client, bob.client, tablet.client] {
+        client.close().await;
+    }
     system.shutdown().await;
 }
 
@@ -104,9 +128,7 @@ async fn a_folder_is_for_one_account() {
 async fn nobody_is_logged_in_with_a_new_folder() {
     let system = System::builder().start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let client = nudge_client_sdk::Client::open(super::support::config(&system, folder.path()))
-        .await
-        .unwrap();
+    let client = Client::open(config(&system, folder.path())).await.unwrap();
     assert_eq!(client.user().await.unwrap(), None);
     assert!(matches!(client.conversations().await, Err(Error::LoggedOut)));
     let sent = client.send_text(nudge_client_sdk::ConversationId::random(), "hello").await;

@@ -141,3 +141,30 @@ async fn a_cancelled_upload_stops_and_its_message_is_not_sent() {
     bob.client.close().await;
     system.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_ran_out_on_the_server_begins_anew_with_renewed_credentials() {
+    let system = System::builder().fetch_proxy().start().await.unwrap();
+    let (mut ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
+    let talk = ada.direct_with("bob").await;
+    let folder = tempfile::tempdir().unwrap();
+    let size = 20 * MIB;
+    let path = file(folder.path(), "late.bin", size);
+    system.fetch_proxy().to_server().throttle(40 * MIB as u64);
+    let message = ada.client.send_file(talk.id, &path, "").await.unwrap();
+    ada.expect(|event| match event {
+        Event::Progress(progress) if progress.bytes_done > 2 * MIB as u64 => Some(()),
+        _ => None,
+    })
+    .await;
+    assert!(ada.client.pause_uploads(message).await.unwrap());
+    // The answer to the next HEAD has no body that says why it is a refusal.
+    system.clock().advance(Duration::from_secs(25 * 3600));
+    ada.client.resume_uploads(message).await.unwrap();
+    ada.client.sent(message).await.unwrap();
+    let received = bob.next_message().await;
+    assert!(bob.fetch(&received.media[0]).await == bytes(size));
+    ada.client.close().await;
+    bob.client.close().await;
+    system.shutdown().await;
+}
