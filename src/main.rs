@@ -5,10 +5,10 @@ mod cli;
 #[expect(clippy::print_stdout, reason = "a command's output is its product")]
 mod commands;
 mod conversation;
-mod descriptors;
 mod failure;
 mod free_name;
 mod human;
+mod machine;
 mod output;
 mod password;
 mod profile;

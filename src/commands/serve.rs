@@ -1,16 +1,13 @@
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{cli::Serve, descriptors, failure::Failure, stop::Stop, system::System};
+use crate::{cli::Serve, failure::Failure, machine, stop::Stop, system::System};
 
 pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let settings = serve.settings.with_file(serve.config.as_deref())?.resolve()?;
     let data_dir = settings.fetch.data_dir.clone();
     let mut stop = Stop::new()?;
-    // Too few is no reason not to serve: the listeners wait while there are none.
-    if let Err(failure) = descriptors::raise() {
-        tracing::warn!(%failure, "fewer connections will find room");
-    }
+    machine::make_room();
     let mut hang_up = signal(SignalKind::hangup())?;
     let system = System::start(settings).await?;
     let server = system.server();

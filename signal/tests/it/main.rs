@@ -12,6 +12,7 @@ mod frames;
 mod hello;
 mod limits;
 mod listeners;
+mod memory;
 mod notices;
 mod shutdown;
 mod watch;

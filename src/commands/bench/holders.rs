@@ -35,12 +35,13 @@ impl Holders {
         sessions: &[Session],
         processes: usize,
     ) -> Result<Self, Failure> {
+        let run = fastrand::u16(..);
         let share = sessions.len().div_ceil(processes).max(1);
         let holders = sessions.chunks(share).enumerate().map(async |(number, sessions)| {
             let tickets = sessions.iter().map(|session| session.connect_ticket.clone());
             Holder::start(Job {
                 signal: server.signal,
-                source: source(number),
+                source: source(number, run),
                 certificate: server.certificate.clone(),
                 tickets: tickets.collect(),
             })
@@ -98,8 +99,10 @@ impl Holder {
     }
 }
 
-/// Every process connects from a loopback address of its own, with some 28,000 ports.
-fn source(number: usize) -> SocketAddr {
-    let [_, _, high, low] = (number as u32 + 2).to_be_bytes();
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 1, high, low)), 0)
+/// Every process of every run connects from a loopback address of its own: each has some 28,000 ports, and
+/// those of an earlier run may not be free yet.
+fn source(number: usize, run: u16) -> SocketAddr {
+    let [high, low] = run.to_be_bytes();
+    let last = u8::try_from(number % 250).unwrap_or_default() + 2;
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, high.max(1), low, last)), 0)
 }

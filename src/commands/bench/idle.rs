@@ -10,7 +10,7 @@ use super::{
     report::Report,
     server::{Server, data_dir},
 };
-use crate::{cli::BenchIdle, descriptors, failure::Failure};
+use crate::{cli::BenchIdle, failure::Failure, machine};
 
 /// Connections that come and go before the first look, so that what is made once is made.
 const WARM_UP: usize = 200;
@@ -18,7 +18,7 @@ const WARM_UP: usize = 200;
 const SPARE_DESCRIPTORS: u64 = 200;
 
 pub(super) async fn run(idle: BenchIdle) -> Result<(), Failure> {
-    let limit = descriptors::raise()?;
+    let limit = machine::raise_open_files()?;
     let needed = u64::from(idle.connections) + SPARE_DESCRIPTORS;
     if limit < needed {
         return Err(Failure::configuration(format!(

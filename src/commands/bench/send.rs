@@ -23,14 +23,14 @@ use super::{
     report::Report,
     server::{Server, data_dir},
 };
-use crate::{cli::BenchSend, descriptors, failure::Failure};
+use crate::{cli::BenchSend, failure::Failure, machine};
 
 /// Before the measurement begins.
 const WARM_UP: Duration = Duration::from_secs(1);
 const PROTOBUF: &str = "application/x-protobuf";
 
 pub(super) async fn run(send: BenchSend) -> Result<(), Failure> {
-    descriptors::raise()?;
+    machine::raise_open_files()?;
     let folder = tempfile::tempdir()?;
     // Everybody has one to send to.
     let sessions = populate(&data_dir(&folder), 2 * send.senders).await?;

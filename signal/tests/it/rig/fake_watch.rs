@@ -59,6 +59,13 @@ impl FakeWatch {
         self.state.lock().unwrap().epoch = epoch;
     }
 
+    /// Forgets what was told and held, so that it takes no memory.
+    pub(crate) fn forget(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.told = Vec::new();
+        state.held = HashMap::new();
+    }
+
     /// Tells on the newest stream.
     pub(crate) fn tell(&self, item: Down) {
         let state = self.state.lock().unwrap();
