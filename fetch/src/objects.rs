@@ -6,6 +6,8 @@
 //! instant. On a local directory a segment is a file; on S3 it is a run of multipart parts and a
 //! tail that is too small to be one.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod local;
 
 use std::{ops::Range, path::PathBuf};

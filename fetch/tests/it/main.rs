@@ -9,6 +9,7 @@ mod inbox;
 mod logs;
 mod messages;
 mod metrics;
+mod objects;
 mod openapi;
 mod profiles;
 mod protocols;

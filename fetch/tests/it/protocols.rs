@@ -14,7 +14,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::support::{Service, User, base64, header, text};
+use crate::support::{Service, User, base64, header, noise, text};
 
 #[tokio::test]
 async fn http_1_1_and_http_2_by_prior_knowledge_are_on_one_port() {
@@ -30,6 +30,22 @@ async fn http_1_1_and_http_2_by_prior_knowledge_are_on_one_port() {
     for response in futures::future::join_all(many).await {
         assert_eq!(response.unwrap().status(), 200);
     }
+}
+
+#[tokio::test]
+async fn media_go_up_and_down_over_http_2() {
+    let mut service = Service::start().await;
+    service.http = Client::builder().http2_prior_knowledge().build().unwrap();
+    let ada = service.user("ada").await;
+    let bytes = noise(3 << 20);
+    let transfers = (0..4).map(|n| {
+        let (ada, bytes) = (&ada, &bytes[n << 18..]);
+        async move {
+            let medium = ada.upload("photo.jpg", bytes).await;
+            ada.download(&medium).await == bytes
+        }
+    });
+    assert_eq!(futures::future::join_all(transfers).await, [true; 4]);
 }
 
 #[tokio::test]
