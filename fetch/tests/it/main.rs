@@ -17,5 +17,6 @@ mod refusals;
 mod sessions;
 mod store;
 mod support;
+mod upkeep;
 mod uploads;
 mod watch;

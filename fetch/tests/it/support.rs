@@ -211,9 +211,24 @@ impl StoppedTime {
     pub(crate) async fn pass(&self, time: Duration) {
         for _ in 0..STEPS {
             tokio::time::advance(time / STEPS).await;
-            let turn = || std::thread::sleep(Duration::from_millis(5));
-            tokio::task::spawn_blocking(turn).await.unwrap();
+            Self::turn().await;
         }
+    }
+
+    /// Waits, while the time stands still, for what other threads have to do first.
+    pub(crate) async fn until(&self, holds: impl AsyncFn() -> bool) {
+        for _ in 0..1000 {
+            if holds().await {
+                return;
+            }
+            Self::turn().await;
+        }
+        panic!("it never came to be");
+    }
+
+    async fn turn() {
+        let turn = || std::thread::sleep(Duration::from_millis(15));
+        tokio::task::spawn_blocking(turn).await.unwrap();
     }
 }
 
