@@ -1,6 +1,7 @@
 //! What a stopped system may have left behind.
 
 use std::{
+    collections::HashSet,
     fmt, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -54,34 +55,50 @@ pub(super) fn of_process(runtime: &Handle, folder: &Path, ports: &[SocketAddr]) 
     }
     left.extend(open_files(folder).into_iter().map(|file| format!("the open file {file}")));
     let table = fs::read_to_string("/proc/self/net/tcp").unwrap_or_default();
-    left.extend(table.lines().skip(1).filter_map(|line| socket_on(line, ports)));
+    let own = own_sockets();
+    left.extend(table.lines().skip(1).filter_map(|line| socket_on(line, ports, &own)));
     left
 }
 
-/// Files of this process below `folder`; none where the system does not tell.
-fn open_files(folder: &Path) -> Vec<String> {
-    let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
-        return Vec::new();
+/// The inodes of this process's sockets: a port that was given back may be another program's by now.
+fn own_sockets() -> HashSet<String> {
+    let targets = descriptors().into_iter();
+    let inode = |target: PathBuf| {
+        let name = target.to_str()?.strip_prefix("socket:[")?;
+        name.strip_suffix(']').map(str::to_owned)
     };
-    let targets = descriptors.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    targets
+    targets.filter_map(inode).collect()
+}
+
+/// What this process has open; nothing where the system does not tell.
+fn descriptors() -> Vec<PathBuf> {
+    let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    entries.filter_map(|entry| fs::read_link(entry.path()).ok()).collect()
+}
+
+/// Files of this process below `folder`.
+fn open_files(folder: &Path) -> Vec<String> {
+    descriptors()
+        .into_iter()
         .filter(|target| target.starts_with(folder))
         .map(|target| target.display().to_string())
         .collect()
 }
 
-/// A line of `/proc/net/tcp` (proc(5)) that is a socket of a process at one of the ports: a listener,
-/// or the server's end of a connection.
-fn socket_on(line: &str, ports: &[SocketAddr]) -> Option<String> {
+/// A line of `/proc/net/tcp` (proc(5)) that is one of the sockets `own` at one of the ports: a
+/// listener, or the server's end of a connection.
+fn socket_on(line: &str, ports: &[SocketAddr], own: &HashSet<String>) -> Option<String> {
     const LISTEN: &str = "0A";
     let fields: Vec<_> = line.split_whitespace().collect();
     let (local, state, inode) = (fields.get(1)?, *fields.get(3)?, *fields.get(9)?);
     let port = u16::from_str_radix(local.split_once(':')?.1, 16).ok()?;
     let address = ports.iter().find(|address| address.port() == port)?;
+    if !own.contains(inode) {
+        // Another program's, or closed already: the kernel only says goodbye to the peer.
+        return None;
+    }
     match state {
         LISTEN => Some(format!("a listener at {address}")),
-        // Closed by its process: the kernel only says goodbye to the peer.
-        _ if inode == "0" => None,
         _ => Some(format!("a connection of {address} in the state {state}")),
     }
 }
@@ -133,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_counts_while_a_process_has_it() {
+    fn a_socket_counts_while_this_process_has_it() {
         let ports = [SocketAddr::from(([127, 0, 0, 1], 0x1F90))];
         let line = |port: &str, state: &str, inode: &str| {
             format!(
@@ -141,12 +158,14 @@ mod tests {
                  00000000  1000        0 {inode} 1 0000000000000000 20 4 30 10 -1"
             )
         };
+        let own = HashSet::from(["7".to_owned()]);
         assert_eq!(
-            socket_on(&line("1F90", "0A", "7"), &ports),
+            socket_on(&line("1F90", "0A", "7"), &ports, &own),
             Some("a listener at 127.0.0.1:8080".to_owned())
         );
-        assert!(socket_on(&line("1F90", "01", "7"), &ports).is_some());
-        assert_eq!(socket_on(&line("1F90", "06", "0"), &ports), None);
-        assert_eq!(socket_on(&line("1F91", "01", "7"), &ports), None);
+        assert!(socket_on(&line("1F90", "01", "7"), &ports, &own).is_some());
+        assert_eq!(socket_on(&line("1F90", "01", "8"), &ports, &own), None);
+        assert_eq!(socket_on(&line("1F90", "06", "0"), &ports, &own), None);
+        assert_eq!(socket_on(&line("1F91", "01", "7"), &ports, &own), None);
     }
 }
