@@ -28,6 +28,8 @@ struct Loaded {
     ticket: Vec<TicketKey>,
     access: Vec<AccessKey>,
     refresh: Vec<RefreshSecret>,
+    /// Which of the tickets' and which of the access keys makes.
+    making: (usize, usize),
 }
 
 struct AccessKey {
@@ -62,6 +64,7 @@ impl Keys {
                 .iter()
                 .map(|key| secret(key).map(RefreshSecret))
                 .collect::<Result<_, _>>()?,
+            making: (making(&ticket, now), making(&access, now)),
         };
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let changed = current.ticket != loaded.ticket;
@@ -75,7 +78,7 @@ impl Keys {
 
     pub(super) fn mint_ticket(&self, claims: &TicketClaims) -> Result<Vec<u8>, AuthError> {
         let loaded = self.read();
-        Ok(loaded.ticket.first().ok_or_else(no_key)?.mint(claims))
+        Ok(loaded.ticket.get(loaded.making.0).ok_or_else(no_key)?.mint(claims))
     }
 
     pub(super) fn sign_access(
@@ -85,7 +88,7 @@ impl Keys {
         exp: u64,
     ) -> Result<String, AuthError> {
         let loaded = self.read();
-        let key = loaded.access.first().ok_or_else(no_key)?;
+        let key = loaded.access.get(loaded.making.1).ok_or_else(no_key)?;
         let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
         let claims = AccessClaims {
             iss: ISSUER.to_owned(),
@@ -153,6 +156,15 @@ impl fmt::Debug for Keys {
     }
 }
 
+/// Which key makes: the newest that every node has had the time to learn of, unless it retired too long
+/// ago to check for a token's whole life. Without one the newest makes at once.
+fn making(keys: &[Key], now: UnixMs) -> usize {
+    let since = |time: UnixMs| Duration::from_millis(now.0.saturating_sub(time.0));
+    let fits =
+        |key: &Key| since(key.created_at) >= KEY_LEARNED && since(key.retire_at) < KEY_OVERLAP / 2;
+    keys.iter().position(fits).unwrap_or(0)
+}
+
 /// The keys of a purpose; a new one checks for `token_time` longer than it makes.
 async fn load(
     store: &dyn Store,
@@ -214,8 +226,35 @@ fn no_key() -> AuthError {
     AuthError::Internal("no key is loaded".to_owned())
 }
 
-/// How late a node may learn that a key has retired.
+/// Every node knows a new key after this time: each reads the keys every ten minutes.
+const KEY_LEARNED: Duration = Duration::from_secs(15 * 60);
+/// How long a retired key may go on making, until its successor is known and every node has noticed.
 const KEY_OVERLAP: Duration = Duration::from_secs(3600);
 const ISSUER: &str = "nudge";
 /// About three thousand years.
 const FOREVER: Duration = Duration::from_secs(100_000_000_000);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_makes_once_every_node_knows_it() {
+        let at = |minute: u64| UnixMs(minute * 60_000);
+        let key = |made: u64, retired: u64| Key {
+            id: 1,
+            secret: Vec::new(),
+            created_at: at(made),
+            retire_at: at(retired),
+            not_after: UnixMs(u64::MAX),
+        };
+        assert_eq!(making(&[key(100, 200)], at(100)), 0, "the first ever makes at once");
+        let both = [key(100, 200), key(0, 100)];
+        for (minute, expected) in [(100, 1), (114, 1), (115, 0), (150, 0)] {
+            assert_eq!(making(&both, at(minute)), expected, "in minute {minute}");
+        }
+        // Nobody was there to make a new one in time.
+        let late = [key(140, 240), key(0, 100)];
+        assert_eq!(making(&late, at(140)), 0, "the old one would not check for long enough");
+    }
+}
