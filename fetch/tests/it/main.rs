@@ -16,6 +16,7 @@ mod protocols;
 mod refusals;
 mod sessions;
 mod store;
+mod strangers;
 mod support;
 mod upkeep;
 mod uploads;
