@@ -22,6 +22,8 @@ pub const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(20);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// An upload's body must bring something within this time.
 pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Requests of one user that write to uploads at a time.
+pub const APPENDS_PER_USER_MAX: usize = 32;
 /// In flight requests get this time when the service stops.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -36,13 +38,16 @@ pub const ATTEMPT_KEYS_MAX: usize = 100_000;
 
 /// An access token's life.
 pub const ACCESS_TOKEN_TIME: Duration = Duration::from_secs(10 * 60);
+/// An access token may be from this far ahead of this node's clock.
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 /// A connect ticket's life.
 pub const TICKET_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A key makes tokens for this time.
 pub const KEY_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// An unfinished upload is removed after this time.
-pub const UPLOAD_TIME: Duration = Duration::from_secs(24 * 3600);
+/// An unfinished upload is removed when it made no progress for this time: the week that an outbox goes on
+/// trying, and a day more.
+pub const UPLOAD_TIME: Duration = Duration::from_secs(8 * 24 * 3600);
 /// Signal nodes that one fetch node serves.
 pub const WATCH_STREAMS_MAX: usize = 1024;
 /// Devices that one watch stream may hold.

@@ -2,7 +2,7 @@
 //!
 //! # Layout, in reading order
 //!
-//! - [`Uploads`]: resumable uploads; `append` takes the bytes of one request
+//! - [`Uploads`]: resumable uploads; `append` takes the bytes of one request, `turns` says whose turn it is
 //! - [`collector`]: removes what nobody knows any more
 //! - pure parts of HTTP: [`tus`] (what an upload's headers say), [`range`] and [`preconditions`]
 //!   (RFC 9110), [`disposition`] (RFC 6266)
@@ -13,8 +13,10 @@ pub mod collector;
 mod digest;
 pub mod disposition;
 mod error;
+mod locks;
 pub mod preconditions;
 pub mod range;
+mod turns;
 pub mod tus;
 mod uploads;
 

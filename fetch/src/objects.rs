@@ -60,6 +60,9 @@ pub trait Segment: Send + std::fmt::Debug {
 
     /// Makes durable what was appended.
     async fn sync(&mut self) -> Result<(), ObjectError>;
+
+    /// Gives back what lies behind the first `length` bytes, and the segment itself when that is nothing.
+    async fn cut(&mut self, length: u64) -> Result<(), ObjectError>;
 }
 
 /// What counts of a segment.

@@ -20,6 +20,8 @@ mod upkeep;
 
 pub mod rules;
 
+use std::time::Duration;
+
 pub use accounts::{Account, AccountCreated, Accounts, NewAccount, User};
 pub use conversations::{
     Change, ChangeKind, Conversation, ConversationKind, ConversationList, Conversations, Member,
@@ -47,3 +49,11 @@ impl<S> Store for S where
 /// A time: milliseconds since 1970 in UTC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMs(pub u64);
+
+impl UnixMs {
+    /// That much later.
+    #[must_use]
+    pub const fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time.as_millis() as u64))
+    }
+}

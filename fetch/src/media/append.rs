@@ -5,11 +5,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream::BoxStream};
 use nudge_proto::limits::PART_BYTES;
+use tokio_util::sync::CancellationToken;
 
 use super::{MediaError, RunningDigest, tus::BodyChecksum};
 use crate::{
+    clock::Clock,
     objects::{Objects, Segment},
-    store::{Append, AppendCommit, Store, Upload},
+    store::{Append, AppendCommit, Store, StoreError, Upload},
     telemetry,
 };
 
@@ -31,8 +33,22 @@ pub(super) struct Appender {
     /// Those of them that are durable and committed.
     committed: u64,
     sums: Sums,
+    terms: AppendTerms,
+    /// A commit failed, and may have happened all the same.
+    is_uncertain: bool,
+}
+
+/// What a request is given.
+#[derive(Clone, Debug)]
+pub(super) struct AppendTerms {
     /// How long the body may bring nothing.
-    idle_max: Duration,
+    pub(super) idle_max: Duration,
+    /// An upload goes when it made no progress for this time.
+    pub(super) upload_time: Duration,
+    /// The time.
+    pub(super) clock: Clock,
+    /// Cancelled when a newer request takes the upload over.
+    pub(super) taken_over: CancellationToken,
 }
 
 /// What is computed over the bytes on their way.
@@ -49,7 +65,7 @@ impl Appender {
         objects: Arc<dyn Objects>,
         turn: Append,
         checksum: Option<BodyChecksum>,
-        idle_max: Duration,
+        terms: AppendTerms,
     ) -> Result<Self, MediaError> {
         let whole = RunningDigest::resume(&turn.digest_state).ok_or_else(|| {
             MediaError::Internal(format!(
@@ -66,7 +82,8 @@ impl Appender {
             written: 0,
             committed: 0,
             sums: Sums { whole, request: checksum },
-            idle_max,
+            terms,
+            is_uncertain: false,
         })
     }
 
@@ -74,30 +91,49 @@ impl Appender {
     /// upload as it then stands, and the digest of its bytes.
     pub(super) async fn run(
         mut self,
-        mut body: UploadBody,
+        body: UploadBody,
     ) -> Result<(Upload, RunningDigest), MediaError> {
+        let taken = self.take(body).await;
+        self.give_back().await;
+        taken.map(|()| (self.upload, self.sums.whole))
+    }
+
+    async fn take(&mut self, mut body: UploadBody) -> Result<(), MediaError> {
         let received = self.receive(&mut body).await;
         if let Some(checksum) = self.sums.request.take() {
             received?;
             if !checksum.holds() {
                 return Err(MediaError::RequestChecksum);
             }
-            self.commit().await?;
-        } else if let Err(MediaError::Overlong { .. }) = received {
-            // Which of its bytes were meant is not known: it is not committed any further.
-            received?;
-        } else {
-            let committed = self.commit().await;
-            received?;
-            committed?;
+            return self.commit().await;
         }
-        Ok((self.upload, self.sums.whole))
+        if matches!(
+            received,
+            Err(MediaError::Overlong { .. } | MediaError::Store(StoreError::UploadTakenOver))
+        ) {
+            // Which of its bytes were meant is not known, or another brings them: no more is committed.
+            return received;
+        }
+        let committed = self.commit().await;
+        received?;
+        committed
+    }
+
+    /// What was written and never committed counts for nobody, and takes room.
+    async fn give_back(&mut self) {
+        let Some(segment) = &mut self.segment else { return };
+        if self.is_uncertain {
+            return;
+        }
+        if let Err(error) = segment.cut(self.committed).await {
+            tracing::warn!(%error, id = %self.upload.id, "uncommitted bytes stay with the upload");
+        }
     }
 
     async fn receive(&mut self, body: &mut UploadBody) -> Result<(), MediaError> {
         loop {
             let room = Room { bytes: self.room(), size: self.upload.size };
-            let (bytes, end) = gather(body, room, self.idle_max).await;
+            let (bytes, end) = gather(body, room, &self.terms).await;
             self.write(bytes).await?;
             if let Some(end) = end {
                 return end;
@@ -148,8 +184,12 @@ impl Appender {
             length: self.written,
             offset,
             digest_state: self.sums.whole.state(),
+            expires_at: self.terms.clock.now().after(self.terms.upload_time),
         };
-        self.store.commit_append(commit).await?;
+        if let Err(error) = self.store.commit_append(commit).await {
+            self.is_uncertain = error != StoreError::UploadTakenOver;
+            return Err(error.into());
+        }
         telemetry::uploaded(offset - self.upload.offset);
         self.upload.offset = offset;
         self.committed = self.written;
@@ -169,11 +209,15 @@ struct Room {
 async fn gather(
     body: &mut UploadBody,
     room: Room,
-    idle_max: Duration,
+    terms: &AppendTerms,
 ) -> (Bytes, Option<Result<(), MediaError>>) {
     let mut gathered = BytesMut::new();
     while gathered.len() < WRITE_BYTES {
-        let end = match tokio::time::timeout(idle_max, body.next()).await {
+        let next = tokio::time::timeout(terms.idle_max, body.next());
+        let Some(next) = terms.taken_over.run_until_cancelled(next).await else {
+            return (Bytes::new(), Some(Err(StoreError::UploadTakenOver.into())));
+        };
+        let end = match next {
             Ok(Some(Ok(bytes))) if (gathered.len() + bytes.len()) as u64 > room.bytes => {
                 Err(MediaError::Overlong { size: room.size })
             }
@@ -183,7 +227,7 @@ async fn gather(
             }
             Ok(Some(Err(error))) => Err(MediaError::BrokenOff(error.to_string())),
             Ok(None) => Ok(()),
-            Err(_) => Err(MediaError::TimedOut { seconds: idle_max.as_secs() }),
+            Err(_) => Err(MediaError::TimedOut { seconds: terms.idle_max.as_secs() }),
         };
         return (gathered.freeze(), Some(end));
     }

@@ -36,6 +36,12 @@ pub enum MediaError {
         /// Hex.
         declared: String,
     },
+    /// The user's other requests must end first.
+    #[error("{limit} requests of yours write to uploads already: wait for one of them")]
+    TooManyAppends {
+        /// The limit.
+        limit: usize,
+    },
     /// The upload is past its time.
     #[error("the upload ran out of its time: begin again")]
     Expired,
@@ -67,6 +73,7 @@ impl MediaError {
             Self::Invalid(_) | Self::BrokenOff(_) => ErrorCode::InvalidRequest,
             Self::TooLarge { .. } | Self::Overlong { .. } => ErrorCode::RequestTooLarge,
             Self::RequestChecksum | Self::DigestMismatch { .. } => ErrorCode::ChecksumMismatch,
+            Self::TooManyAppends { .. } => ErrorCode::RateLimited,
             Self::Expired => ErrorCode::UploadExpired,
             Self::TimedOut { .. } => ErrorCode::RequestTimeout,
             Self::Store(error) => error.code(),

@@ -7,13 +7,15 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     MediaError, RunningDigest, UploadBody,
-    append::Appender,
+    append::{AppendTerms, Appender},
+    locks::Locks,
+    turns::Turns,
     tus::{BodyChecksum, Metadata},
 };
 use crate::{
     clock::Clock,
     objects::{CommittedSegment, Objects},
-    store::{MediaQuota, NewUpload, Store, StoreError, UnixMs, Upload},
+    store::{MediaQuota, NewUpload, Store, StoreError, Upload, rules::media_expire_at},
 };
 
 /// What uploads may take.
@@ -23,10 +25,10 @@ pub struct MediaLimits {
     pub size_max: u64,
     /// One user.
     pub quota: MediaQuota,
-    /// An unfinished upload is removed after this time.
+    /// An unfinished upload is removed when it made no progress for this time.
     pub upload_time: Duration,
-    /// A medium that no message names is removed after this many days.
-    pub media_days: u32,
+    /// A medium that no message names is removed after this many days; `None` for never.
+    pub media_days: Option<u32>,
     /// A body must bring something within this time.
     pub idle_max: Duration,
 }
@@ -38,8 +40,12 @@ pub struct Uploads {
     objects: Arc<dyn Objects>,
     clock: Clock,
     limits: MediaLimits,
-    /// Appends go on when their client is gone: what arrived is to be kept.
-    appends: TaskTracker,
+    /// Who writes.
+    turns: Turns,
+    /// Held while an upload becomes a medium.
+    completing: Locks,
+    /// Goes on when its client is gone: what arrived is to be kept.
+    tasks: TaskTracker,
 }
 
 /// An upload that was asked for.
@@ -60,7 +66,15 @@ impl Uploads {
         clock: Clock,
         limits: MediaLimits,
     ) -> Self {
-        Self { store, objects, clock, limits, appends: TaskTracker::new() }
+        Self {
+            store,
+            objects,
+            clock,
+            limits,
+            turns: Turns::default(),
+            completing: Locks::default(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// What uploads may take.
@@ -94,7 +108,7 @@ impl Uploads {
             declared_sha256: metadata.sha256,
             digest_state: RunningDigest::default().state(),
             now,
-            expires_at: after(now, self.limits.upload_time),
+            expires_at: now.after(self.limits.upload_time),
             quota: self.limits.quota,
         };
         let (upload, is_new) = self.store.create_upload(new).await?;
@@ -142,16 +156,30 @@ impl Uploads {
         if upload.sha256.is_some() {
             return Ok(upload);
         }
+        let mut turn = self.turns.enter(owner_id)?;
         let this = self.clone();
-        let append = async move {
-            let turn = this.store.begin_append(owner_id, id, offset).await?;
+        self.see_through(async move {
+            let append = match this.store.begin_append(owner_id, id, offset).await {
+                // Another request completed it meanwhile.
+                Err(StoreError::NotFound(_)) => return Ok(this.store.upload(owner_id, id).await?),
+                begun => begun?,
+            };
+            let terms = AppendTerms {
+                idle_max: this.limits.idle_max,
+                upload_time: this.limits.upload_time,
+                clock: this.clock.clone(),
+                taken_over: turn.take_over(id, append.fence),
+            };
             let (store, objects) = (Arc::clone(&this.store), Arc::clone(&this.objects));
-            let appender = Appender::new(store, objects, turn, checksum, this.limits.idle_max)?;
+            let appender = Appender::new(store, objects, append, checksum, terms)?;
             let (upload, digest) = appender.run(body).await?;
-            this.complete(owner_id, upload, digest).await
-        };
-        let done = self.appends.spawn(append).await;
-        done.map_err(|error| MediaError::Internal(error.to_string()))?
+            drop(turn);
+            if upload.offset < upload.size {
+                return Ok(upload);
+            }
+            this.complete(owner_id, id, Some(digest)).await
+        })
+        .await
     }
 
     /// Removes an upload that is not complete.
@@ -165,10 +193,10 @@ impl Uploads {
         Ok(())
     }
 
-    /// Waits for appends whose client is gone.
+    /// Waits for what goes on without its client.
     pub async fn finish(&self) {
-        self.appends.close();
-        self.appends.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     fn check_time(&self, upload: &Upload) -> Result<(), MediaError> {
@@ -181,50 +209,64 @@ impl Uploads {
         if upload.sha256.is_some() || upload.offset < upload.size {
             return Ok(upload);
         }
-        let turn = match self.store.begin_append(owner_id, upload.id, upload.size).await {
-            // Another request was faster.
-            Err(StoreError::NotFound(_)) => {
-                return Ok(self.store.upload(owner_id, upload.id).await?);
-            }
-            other => other?,
-        };
-        let digest = RunningDigest::resume(&turn.digest_state).ok_or_else(|| {
-            MediaError::Internal(format!("the digest state of upload {} is damaged", upload.id))
-        })?;
-        self.complete(owner_id, turn.upload, digest).await
+        let this = self.clone();
+        self.see_through(async move { this.complete(owner_id, upload.id, None).await }).await
     }
 
-    /// When all bytes are in: the digest, then the object, and only then the medium. Any number of
-    /// requests may do this at once, and a crash anywhere in between is made up for by the next.
+    /// When all bytes are in: the digest, then the object, and only then the medium. One request does it
+    /// and the others wait for it; a crash anywhere in between is made up for by the next.
     async fn complete(
         &self,
         owner_id: UserId,
-        upload: Upload,
-        digest: RunningDigest,
+        id: MediumId,
+        digest: Option<RunningDigest>,
     ) -> Result<Upload, MediaError> {
-        if upload.offset < upload.size {
+        let _alone = self.completing.lock(id).await;
+        let upload = self.store.upload(owner_id, id).await?;
+        if upload.sha256.is_some() {
             return Ok(upload);
         }
+        let digest = match digest {
+            Some(digest) => digest,
+            None => self.digest(owner_id, &upload).await?,
+        };
         let sha256 = digest.finish();
         if let Some(declared) = upload.declared_sha256.filter(|&declared| declared != sha256) {
-            self.terminate(owner_id, upload.id).await?;
+            self.terminate(owner_id, id).await?;
             let (computed, declared) = (hex::encode(sha256), hex::encode(declared));
             return Err(MediaError::DigestMismatch { computed, declared });
         }
-        let segments = self.store.segments(upload.id).await?;
+        let segments = self.store.segments(id).await?;
         let segments: Vec<_> = segments
             .into_iter()
             .map(|(fence, length)| CommittedSegment { fence, length })
             .collect();
-        // Another request that completed it meanwhile has taken the segments away.
+        // A node that completed it meanwhile has taken the segments away.
         if segments.iter().map(|segment| segment.length).sum::<u64>() == upload.size {
-            self.objects.finish(upload.id, &segments).await?;
+            self.objects.finish(id, &segments).await?;
         }
         let now = self.clock.now();
-        let kept = Duration::from_secs(u64::from(self.limits.media_days) * 24 * 3600);
-        self.store.complete_upload(upload.id, sha256, now, after(now, kept)).await?;
-        self.discard_segments(upload.id).await;
+        let expires_at = media_expire_at(now, self.limits.media_days);
+        self.store.complete_upload(id, sha256, now, expires_at).await?;
+        self.discard_segments(id).await;
         Ok(Upload { sha256: Some(sha256), ..upload })
+    }
+
+    /// The digest of an upload that has all its bytes.
+    async fn digest(&self, owner_id: UserId, upload: &Upload) -> Result<RunningDigest, MediaError> {
+        let turn = self.store.begin_append(owner_id, upload.id, upload.size).await?;
+        RunningDigest::resume(&turn.digest_state).ok_or_else(|| {
+            MediaError::Internal(format!("the digest state of upload {} is damaged", upload.id))
+        })
+    }
+
+    /// Goes on when the client is gone.
+    async fn see_through(
+        &self,
+        work: impl Future<Output = Result<Upload, MediaError>> + Send + 'static,
+    ) -> Result<Upload, MediaError> {
+        let done = self.tasks.spawn(work).await;
+        done.map_err(|error| MediaError::Internal(error.to_string()))?
     }
 
     /// What cannot be removed now is left to the collector.
@@ -233,8 +275,4 @@ impl Uploads {
             tracing::warn!(%error, %id, "the segments of an upload stay for the collector");
         }
     }
-}
-
-const fn after(now: UnixMs, time: Duration) -> UnixMs {
-    UnixMs(now.0.saturating_add(time.as_millis() as u64))
 }

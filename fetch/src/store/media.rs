@@ -34,7 +34,7 @@ pub trait Media: Send + Sync + 'static {
         offset: u64,
     ) -> Result<Append, StoreError>;
 
-    /// Commits what is durable of a segment.
+    /// Commits what is durable of a segment; an upload that makes progress has its time anew.
     ///
     /// # Errors
     ///
@@ -153,6 +153,8 @@ pub struct AppendCommit {
     pub offset: u64,
     /// The digest's state over them.
     pub digest_state: Vec<u8>,
+    /// An upload that stays unfinished is removed then; never earlier than it was to be before.
+    pub expires_at: UnixMs,
 }
 
 /// A complete medium.

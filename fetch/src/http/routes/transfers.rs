@@ -2,7 +2,7 @@
 
 use nudge_proto::ErrorCode::{
     ChecksumMismatch, ContentTypeUnsupported, IdempotencyConflict, InvalidRequest, LimitReached,
-    NotFound, OffsetMismatch, PreconditionFailed, QuotaExceeded, RangeNotSatisfiable,
+    NotFound, OffsetMismatch, PreconditionFailed, QuotaExceeded, RangeNotSatisfiable, RateLimited,
     RequestTimeout, RequestTooLarge, StorageFull, UploadExpired, UploadTakenOver,
 };
 use utoipa::openapi::Required;
@@ -42,6 +42,7 @@ pub(in crate::http) fn resumable() -> Api {
                         InvalidRequest,
                         LimitReached,
                         QuotaExceeded,
+                        RateLimited,
                         RequestTimeout,
                         RequestTooLarge,
                         StorageFull,
@@ -92,6 +93,7 @@ fn appends() -> Operation {
             ContentTypeUnsupported,
             NotFound,
             OffsetMismatch,
+            RateLimited,
             RequestTimeout,
             RequestTooLarge,
             StorageFull,

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::Write,
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -10,13 +11,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use nudge_proto::MediumId;
 
-use super::{Layout, blocking, sync_directory};
+use super::{Layout, blocking, ignore_missing, sync_directory};
 use crate::objects::{ObjectError, Segment};
 
 /// A file that only its one writer appends to.
 #[derive(Debug)]
 pub(super) struct LocalSegment {
     file: Arc<File>,
+    path: PathBuf,
 }
 
 impl LocalSegment {
@@ -25,10 +27,11 @@ impl LocalSegment {
         let directory = layout.segments(id);
         fs::create_dir_all(&directory).map_err(failed)?;
         // A file of that name is a leftover of a fence that was never committed.
-        let file = File::create(layout.segment(id, fence)).map_err(failed)?;
+        let path = layout.segment(id, fence);
+        let file = File::create(&path).map_err(failed)?;
         sync_directory(&directory)?;
         sync_directory(&layout.uploads())?;
-        Ok(Self { file: Arc::new(file) })
+        Ok(Self { file: Arc::new(file), path })
     }
 }
 
@@ -43,5 +46,18 @@ impl Segment for LocalSegment {
     async fn sync(&mut self) -> Result<(), ObjectError> {
         let file = Arc::clone(&self.file);
         blocking(move || file.sync_data().map_err(ObjectError::io("sync an upload"))).await
+    }
+
+    async fn cut(&mut self, length: u64) -> Result<(), ObjectError> {
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        blocking(move || {
+            let cut = match length {
+                0 => ignore_missing(fs::remove_file(path)),
+                // By its handle: the name may be another's by now.
+                _ => file.set_len(length),
+            };
+            cut.map_err(ObjectError::io("cut a segment of an upload"))
+        })
+        .await
     }
 }

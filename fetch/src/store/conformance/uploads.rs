@@ -1,10 +1,12 @@
 //! P6 as far as the store knows: fences, offsets, digests, quotas.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use nudge_proto::{MediumId, RequestId};
 
 use super::{Person, World, unlimited};
-use crate::store::{AppendCommit, MediaQuota, MediumState, NewUpload, StoreError, Upload};
+use crate::store::{AppendCommit, MediaQuota, MediumState, NewUpload, StoreError, UnixMs, Upload};
 
 async fn create(world: &World, owner: Person, size: u64) -> MediumId {
     let new = world.new_upload(owner, size);
@@ -16,7 +18,8 @@ async fn state(world: &World, owner: Person, id: MediumId) -> Upload {
 }
 
 fn commit(id: MediumId, fence: u64, length: u64, offset: u64) -> AppendCommit {
-    AppendCommit { id, fence, length, offset, digest_state: offset.to_be_bytes().to_vec() }
+    let digest_state = offset.to_be_bytes().to_vec();
+    AppendCommit { id, fence, length, offset, digest_state, expires_at: UnixMs(0) }
 }
 
 /// A retry answers with the upload as it then stands, complete or not.
@@ -214,6 +217,23 @@ pub async fn an_unfinished_upload_is_removed_after_its_time(world: &World) {
     let refused = world.store().commit_append(commit(id, turn.fence, 3, 3)).await.unwrap_err();
     assert_eq!(refused, StoreError::UploadTakenOver);
     assert!(world.store().segments(id).await.unwrap().is_empty());
+}
+
+/// Never earlier than it was to be.
+pub async fn an_upload_that_makes_progress_is_removed_later(world: &World) {
+    let ada = world.person("ada").await;
+    let id = create(world, ada, 10).await;
+    let turn = world.store().begin_append(ada.user_id, id, 0).await.unwrap();
+    let later = world.now().after(Duration::from_secs(3 * 24 * 3600));
+    for (length, expires_at) in [(1, later), (2, UnixMs(7))] {
+        let commit = AppendCommit { expires_at, ..commit(id, turn.fence, length, length) };
+        world.store().commit_append(commit).await.unwrap();
+        assert_eq!(state(world, ada, id).await.expires_at, later);
+    }
+    world.wait_days(2);
+    assert!(world.sweep(unlimited()).await.media.is_empty());
+    world.wait_days(1);
+    assert_eq!(world.sweep(unlimited()).await.media, [id]);
 }
 
 /// For the collector.

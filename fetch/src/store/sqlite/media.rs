@@ -223,6 +223,11 @@ async fn commit_append(db: &mut SqliteConnection, commit: &AppendCommit) -> Resu
     if moved.rows_affected() == 0 {
         return Err(StoreError::UploadTakenOver);
     }
+    sqlx::query("UPDATE media SET expires_at = max(expires_at, ?2) WHERE id = ?1")
+        .bind(commit.id.uuid())
+        .bind(int(commit.expires_at.0))
+        .execute(&mut *db)
+        .await?;
     sqlx::query(
         "INSERT INTO upload_segments (medium_id, fence, length) VALUES (?1, ?2, ?3) \
          ON CONFLICT DO UPDATE SET length = ?3",

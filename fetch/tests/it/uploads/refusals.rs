@@ -1,8 +1,11 @@
 //! What an upload refuses, each with its code, and what stands afterwards.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -14,6 +17,8 @@ use nudge_fetch::{
 use nudge_proto::MediumId;
 use reqwest::{Method, RequestBuilder};
 use sha1::Digest;
+use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::support::{Service, User, answer, header, noise, sha256_hex};
@@ -149,7 +154,7 @@ async fn an_upload_past_its_time_is_expired() {
     let service = Service::start().await;
     let ada = service.user("ada").await;
     let path = standing_at_4(&ada).await;
-    service.advance_s(24 * 3600 + 1);
+    service.advance_s(8 * 24 * 3600 + 1);
     let ada = service.log_in("ada").await;
     let head = ada.tus(Method::HEAD, &path).send().await.unwrap();
     assert_eq!(head.status(), 410);
@@ -187,10 +192,31 @@ async fn quotas_are_told_before_a_byte_is_sent() {
 }
 
 /// Objects on a disk that has only so much room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct SmallDisk {
-    inner: LocalObjects,
+    inner: Arc<LocalObjects>,
     room: Arc<AtomicU64>,
+    /// How often a medium was put together.
+    finishes: Arc<AtomicU64>,
+    /// Held shut while that is to take long.
+    gate: Arc<Semaphore>,
+}
+
+impl SmallDisk {
+    async fn open(folder: &TempDir, room: u64) -> Self {
+        Self {
+            inner: Arc::new(LocalObjects::open(folder.path(), Uuid::new_v4()).await.unwrap()),
+            room: Arc::new(AtomicU64::new(room)),
+            finishes: Arc::default(),
+            gate: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    async fn serve(&self) -> Service {
+        let objects: Arc<dyn Objects> = Arc::new(self.clone());
+        let parts = FetchParts { objects: Some(objects), ..FetchParts::default() };
+        Service::start_with(|_| {}, parts).await
+    }
 }
 
 #[derive(Debug)]
@@ -213,6 +239,10 @@ impl Segment for SmallSegment {
     async fn sync(&mut self) -> Result<(), ObjectError> {
         self.inner.sync().await
     }
+
+    async fn cut(&mut self, length: u64) -> Result<(), ObjectError> {
+        self.inner.cut(length).await
+    }
 }
 
 #[async_trait::async_trait]
@@ -227,6 +257,8 @@ impl Objects for SmallDisk {
     }
 
     async fn finish(&self, id: MediumId, segments: &[CommittedSegment]) -> Result<(), ObjectError> {
+        self.finishes.fetch_add(1, Ordering::Relaxed);
+        let _gate = self.gate.acquire().await;
         self.inner.finish(id, segments).await
     }
 
@@ -254,11 +286,8 @@ impl Objects for SmallDisk {
 #[tokio::test]
 async fn p6_a_full_disk_keeps_what_it_took_and_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let inner = LocalObjects::open(folder.path(), Uuid::new_v4()).await.unwrap();
-    let room = Arc::new(AtomicU64::new(1 << 20));
-    let disk = SmallDisk { inner, room: Arc::clone(&room) };
-    let parts = FetchParts { objects: Some(Arc::new(disk)), ..FetchParts::default() };
-    let service = Service::start_with(|_| {}, parts).await;
+    let disk = SmallDisk::open(&folder, 1 << 20).await;
+    let service = disk.serve().await;
     let ada = service.user("ada").await;
     let bytes = noise(3 << 20);
     let path = ada.create_upload(3 << 20, &[]).await;
@@ -266,9 +295,69 @@ async fn p6_a_full_disk_keeps_what_it_took_and_goes_on_when_there_is_room() {
     let offset = ada.upload_offset(&path).await;
     assert!(offset > 0 && offset <= 1 << 20, "{offset} bytes were kept");
     assert_eq!(ada.get("/v1/me").await.0, 200, "the server goes on");
-    room.store(4 << 20, Ordering::Relaxed);
+    disk.room.store(4 << 20, Ordering::Relaxed);
     let rest = bytes[offset as usize..].to_vec();
     assert_eq!(ada.append(&path, offset, rest).send().await.unwrap().status(), 204);
     let medium = path.rsplit('/').next().unwrap();
     assert!(ada.download(medium).await == bytes);
+}
+
+#[tokio::test]
+async fn p6_a_medium_is_put_together_once_however_many_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SmallDisk::open(&folder, 1 << 20).await;
+    let service = disk.serve().await;
+    let ada = service.user("ada").await;
+    let path = ada.create_upload(10, &[]).await;
+    disk.gate.forget_permits(1);
+    // Its client is gone before it ends.
+    let append = ada.append(&path, 0, noise(10)).timeout(Duration::from_millis(300));
+    assert!(append.send().await.unwrap_err().is_timeout());
+    let heads = futures::future::join_all((0..8).map(|_| ada.upload_offset(&path)));
+    let open = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        disk.gate.add_permits(1);
+    };
+    let (offsets, ()) = futures::future::join(heads, open).await;
+    assert_eq!(offsets, [10; 8], "what looks complete is");
+    assert_eq!(disk.finishes.load(Ordering::Relaxed), 1);
+    assert_eq!(ada.download(path.rsplit('/').next().unwrap()).await, noise(10));
+}
+
+#[tokio::test]
+async fn p5_bytes_that_were_refused_take_no_room() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let bytes = noise(1 << 20);
+    let path = ada.create_upload(2 << 20, &[]).await;
+    assert_eq!(ada.append(&path, 0, noise(100)).send().await.unwrap().status(), 204);
+    let wrong = STANDARD.encode(sha1::Sha1::digest(b"other bytes"));
+    for _ in 0..3 {
+        let append = ada.append(&path, 100, bytes.clone());
+        let append = append.header("upload-checksum", format!("sha1 {wrong}"));
+        assert_refused(append, 460, "checksum_mismatch").await;
+    }
+    let kept = service.folder().join("objects").join(path.trim_start_matches("/v1/"));
+    let files = std::fs::read_dir(kept).unwrap().map(|file| file.unwrap().metadata().unwrap());
+    assert_eq!(files.map(|file| file.len()).sum::<u64>(), 100);
+    // A body that is too long is committed up to some step, and no byte beyond stays.
+    let pieces =
+        futures::stream::iter([noise(1 << 20), noise(1 << 20)].map(Ok::<_, std::io::Error>));
+    let overlong = ada.append(&path, 100, reqwest::Body::wrap_stream(pieces));
+    assert_refused(overlong, 413, "request_too_large").await;
+    let kept = service.folder().join("objects").join(path.trim_start_matches("/v1/"));
+    let files = std::fs::read_dir(kept).unwrap().map(|file| file.unwrap().metadata().unwrap());
+    assert_eq!(files.map(|file| file.len()).sum::<u64>(), ada.upload_offset(&path).await);
+}
+
+#[tokio::test]
+async fn an_upload_that_makes_progress_has_its_time_anew() {
+    let service = Service::start().await;
+    let mut ada = service.user("ada").await;
+    let path = ada.create_upload(10, &[]).await;
+    for offset in 0..4 {
+        service.advance_s(7 * 24 * 3600);
+        ada = service.log_in("ada").await;
+        assert_eq!(ada.append(&path, offset, noise(1)).send().await.unwrap().status(), 204);
+    }
 }

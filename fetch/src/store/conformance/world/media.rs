@@ -31,12 +31,14 @@ impl World {
     pub async fn append(&self, owner: Person, id: MediumId, offset: u64, length: u64) {
         let store = self.store();
         let turn = store.begin_append(owner.user_id, id, offset).await.unwrap();
+        let expires_at = turn.upload.expires_at;
         let commit = AppendCommit {
             id,
             fence: turn.fence,
             length,
             offset: offset + length,
             digest_state: turn.digest_state,
+            expires_at,
         };
         store.commit_append(commit).await.unwrap();
     }
