@@ -52,7 +52,7 @@ pub(crate) struct Settings {
     /// Remove an inbox entry once every active device has it [default: false]
     #[arg(long, env = "NUDGE_UNTIL_ACKED", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) until_acked: Option<bool>,
-    /// Days that media are kept after the last message naming them [default: 30]
+    /// Days that media are kept after the last message naming them; 0 keeps them for ever [default: 30]
     #[arg(long, env = "NUDGE_MEDIA_DAYS", value_name = "DAYS")]
     pub(crate) media_days: Option<u32>,
     /// Seconds between a device's pings, 30 to 600 [default: 240]
@@ -153,7 +153,8 @@ impl Settings {
         let days = self.history_days.unwrap_or(30);
         fetch.retention.history_days = (days > 0).then_some(days);
         fetch.retention.until_acked = self.until_acked.unwrap_or(false);
-        fetch.retention.media_days = self.media_days.unwrap_or(30);
+        let days = self.media_days.unwrap_or(30);
+        fetch.retention.media_days = (days > 0).then_some(days);
         if let Some(heartbeat_s) = self.heartbeat_s {
             fetch.heartbeat = check_heartbeat(heartbeat_s)?;
         }
@@ -231,8 +232,15 @@ mod tests {
         let flags = Settings { history_days: Some(1), ..Settings::default() };
         let resolved = flags.with_file(Some(&path)).unwrap().resolve().unwrap();
         assert_eq!(resolved.fetch.retention.history_days, Some(1));
-        assert_eq!(resolved.fetch.retention.media_days, 8);
+        assert_eq!(resolved.fetch.retention.media_days, Some(8));
         assert_eq!(resolved.fetch.registration, Registration::Closed);
+    }
+
+    #[test]
+    fn no_days_mean_for_ever() {
+        let kept = Settings { history_days: Some(0), media_days: Some(0), ..Settings::default() };
+        let retention = kept.resolve().unwrap().fetch.retention;
+        assert_eq!((retention.history_days, retention.media_days), (None, None));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct FetchConfig {
 }
 
 /// Who may register.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Registration {
     /// Everybody.
     Open,
@@ -44,6 +44,17 @@ pub enum Registration {
     Invite(Vec<String>),
     /// Nobody.
     Closed,
+}
+
+impl std::fmt::Debug for Registration {
+    /// Leaves the codes out.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Open => "Open",
+            Self::Invite(_) => "Invite",
+            Self::Closed => "Closed",
+        })
+    }
 }
 
 /// What clients are told about where to go.
@@ -67,7 +78,11 @@ impl FetchConfig {
             private: loopback,
             tls: None,
             registration: Registration::Open,
-            retention: Retention { history_days: Some(30), until_acked: false, media_days: 30 },
+            retention: Retention {
+                history_days: Some(30),
+                until_acked: false,
+                media_days: Some(30),
+            },
             quota: MediaQuota { bytes: 10 << 30, unfinished: 100 },
             upload_bytes_max: 4 << 30,
             cors_origins: Vec::new(),

@@ -1,4 +1,4 @@
-use nudge_fetch::store::Upkeep;
+use nudge_fetch::{Clock, store::Upkeep};
 
 use super::migrate::open_store;
 use crate::{
@@ -22,7 +22,7 @@ async fn new_epoch(data: DataFolder) -> Result<(), Failure> {
         )));
     }
     let store = open_store(&config).await?;
-    let epoch = store.new_epoch().await?;
+    let epoch = store.new_epoch(Clock::system().now()).await?;
     store.close().await;
     println!("{} is in epoch {epoch}", database.display());
     Ok(())

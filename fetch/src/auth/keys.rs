@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AuthError, Caller, refresh::RefreshSecret};
 use crate::{
-    limits::{ACCESS_TOKEN_TIME, KEY_TIME, TICKET_TIME},
+    limits::{ACCESS_TOKEN_TIME, CLOCK_SKEW_MAX, KEY_TIME, TICKET_TIME},
     store::{Key, KeyPurpose, Store, UnixMs},
 };
 
@@ -113,7 +113,8 @@ impl Keys {
         let claims = jsonwebtoken::decode::<AccessClaims>(token, &key.checking, &validation)
             .map_err(|_| AuthError::AccessInvalid)?
             .claims;
-        if now_s >= claims.exp {
+        // One from far ahead was made by a clock that was set back since, and would outlive its time.
+        if now_s >= claims.exp || claims.iat > now_s + CLOCK_SKEW_MAX.as_secs() {
             return Err(AuthError::AccessExpired);
         }
         Ok(Caller { user_id: claims.sub, device_id: claims.dev })
@@ -256,5 +257,20 @@ mod tests {
         // Nobody was there to make a new one in time.
         let late = [key(140, 240), key(0, 100)];
         assert_eq!(making(&late, at(140)), 0, "the old one would not check for long enough");
+    }
+
+    #[test]
+    fn p8_an_access_token_from_the_future_is_refused_until_the_clock_is_there() {
+        let secret = new_ed25519().unwrap();
+        let at = UnixMs(0);
+        let key = Key { id: 1, secret, created_at: at, retire_at: at, not_after: at };
+        let access = vec![access_key(&key).unwrap()];
+        let keys = Keys(RwLock::new(Loaded { access, ..Loaded::default() }));
+        let caller = Caller { user_id: UserId::random(), device_id: DeviceId::random() };
+        let token = keys.sign_access(caller, 1000, 1600).unwrap();
+        for (now_s, taken) in [(939, false), (940, true), (1599, true), (1600, false)] {
+            let expected = if taken { Ok(caller) } else { Err(AuthError::AccessExpired) };
+            assert_eq!(keys.check_access(&token, now_s), expected, "at {now_s}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    store::{Send, UnixMs},
+    store::{Send, rules::media_expire_at},
     telemetry,
 };
 
@@ -35,7 +35,6 @@ pub(super) async fn send(
 ) -> ApiResult {
     check_content(&request)?;
     let now = app.clock.now();
-    let media_ms = u64::from(app.config.retention.media_days) * 24 * 3600 * 1000;
     let send = Send {
         sender: caller.pair(),
         conversation_id: id,
@@ -45,7 +44,7 @@ pub(super) async fn send(
         body: request.body,
         media: media_ids(&request.media_ids)?,
         ttl_s: request.ttl_s,
-        media_expire_at: UnixMs(now.0 + media_ms),
+        media_expire_at: media_expire_at(now, app.config.retention.media_days),
         now,
     };
     let sent = app.commit(|store| async move { store.send(send).await }).await?;

@@ -61,7 +61,7 @@ pub trait Accounts: Send + Sync + 'static {
 }
 
 /// An account to be made.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewAccount {
     /// The server's new id for it.
     pub user_id: UserId,
@@ -75,6 +75,17 @@ pub struct NewAccount {
     pub password_hash: Option<String>,
     /// Now.
     pub now: UnixMs,
+}
+
+impl std::fmt::Debug for NewAccount {
+    /// Leaves the hash out.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("NewAccount")
+            .field("user_id", &self.user_id)
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What others see of a user.

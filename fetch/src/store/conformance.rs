@@ -126,10 +126,12 @@ macro_rules! store_conformance {
                 a_title_is_changed_by_an_admin_alone,
                 p8_to_a_stranger_there_is_no_conversation,
                 typing_is_told_to_members_who_do_not_block,
+                typing_introduces_nobody,
             }
             listing {
                 the_list_shows_what_its_reader_may_see,
                 the_list_is_paged_by_id,
+                the_list_is_bounded_by_bytes_and_always_advances,
                 the_list_carries_the_head_of_its_own_snapshot,
                 unread_counts_what_others_said_above_the_read_mark,
                 unread_is_counted_up_to_its_limit,
@@ -144,6 +146,7 @@ macro_rules! store_conformance {
                 p8_a_former_member_sees_the_conversation_as_he_left_it,
                 the_last_admin_leaving_promotes_who_joined_first,
                 a_group_never_loses_its_last_admin_to_a_demotion,
+                an_admin_gives_his_right_up_once_and_again,
                 concurrent_leaving_keeps_an_admin,
                 who_blocks_the_actor_is_not_added,
                 a_direct_conversation_keeps_its_members,
@@ -161,6 +164,7 @@ macro_rules! store_conformance {
                 a_message_counts_as_delivered_when_one_device_has_it,
                 reading_moves_both_marks_and_never_back,
                 a_receipt_supersedes_the_one_before_at_most_once_a_second,
+                a_clock_that_was_ahead_holds_no_receipt_back,
                 receipts_cause_no_receipts,
                 the_own_read_mark_is_told_to_the_own_devices,
                 settling_says_when_the_next_receipt_is_due,
@@ -192,6 +196,7 @@ macro_rules! store_conformance {
                 quotas_hold_for_bytes_and_for_unfinished_uploads,
                 concurrent_creations_keep_the_quota,
                 an_unfinished_upload_is_removed_after_its_time,
+                an_upload_that_makes_progress_is_removed_later,
                 media_states_are_told_in_the_order_asked,
             }
             grants {
@@ -214,7 +219,7 @@ macro_rules! store_conformance {
             }
             upkeep {
                 a_store_keeps_its_identity,
-                an_epoch_rises_by_one,
+                an_epoch_is_above_the_one_before_and_the_time,
                 concurrent_nodes_get_the_same_keys,
                 keys_rotate_with_overlap_and_are_forgotten,
                 a_closed_store_is_unavailable,

@@ -99,7 +99,8 @@ pub trait Conversations: Send + Sync + 'static {
         id: ConversationId,
     ) -> Result<Vec<MemberMarks>, StoreError>;
 
-    /// The members to tell that `user_id` is typing: present, and neither blocking nor blocked.
+    /// The members to tell that `user_id` is typing: present, neither blocking nor blocked, and knowing of
+    /// the conversation.
     async fn typing_audience(
         &self,
         user_id: UserId,

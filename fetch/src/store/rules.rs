@@ -13,7 +13,7 @@ pub use digest::{group_digest, send_digest};
 pub use membership::{Room, Seat};
 pub use receipts::{MarkedMember, receipt_for, shown_marks};
 pub use refresh::{RefreshVerdict, judge_refresh};
-pub use retention::days_before;
+pub use retention::{days_before, media_expire_at};
 pub use sending::{
     ConversationFacts, SendFacts, SendKey, SendVerdict, judge_sends, send_key, sends_within,
 };

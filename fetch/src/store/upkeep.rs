@@ -9,8 +9,11 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Which store this is, and its epoch.
     async fn identity(&self) -> Result<StoreIdentity, StoreError>;
 
-    /// Begins a new epoch, one above the present one.
-    async fn new_epoch(&self) -> Result<Epoch, StoreError>;
+    /// Begins a new epoch, above the present one.
+    ///
+    /// Its number is the time in seconds where that is higher: a backup that is restored a second time does
+    /// not begin again an epoch that cursors still name.
+    async fn new_epoch(&self, now: UnixMs) -> Result<Epoch, StoreError>;
 
     /// The keys of a purpose that still check at `now`, newest first.
     ///
@@ -88,8 +91,8 @@ pub struct Retention {
     pub history_days: Option<u32>,
     /// An inbox entry also goes once every active device has acknowledged it.
     pub until_acked: bool,
-    /// Media after the last message naming them was committed, in days.
-    pub media_days: u32,
+    /// Media after the last message naming them was committed, in days; `None` for ever.
+    pub media_days: Option<u32>,
 }
 
 /// What one step of retention did.

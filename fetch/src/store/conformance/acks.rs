@@ -91,7 +91,7 @@ pub async fn an_ack_of_an_old_epoch_is_refused(world: &World) {
     let direct = world.direct(ada, bob).await;
     world.say(ada, direct, "hello").await;
     let old = world.store().identity().await.unwrap().epoch;
-    let new = world.store().new_epoch().await.unwrap();
+    let new = world.store().new_epoch(world.now()).await.unwrap();
     let cursor = Cursor { epoch: old, seq: InboxSeq(1) };
     let ack = Ack { user_id: bob.user_id, device_id: bob.device_id, cursor };
     let verdict = world.store().ack(vec![ack], world.now()).await.unwrap();

@@ -215,3 +215,13 @@ pub async fn typing_is_told_to_members_who_do_not_block(world: &World) {
     let audience = world.store().typing_audience(ada.user_id, group).await.unwrap();
     assert_eq!(audience, [dan.user_id]);
 }
+
+/// The other side of a direct conversation learns of it by a message.
+pub async fn typing_introduces_nobody(world: &World) {
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let direct = world.direct(ada, bob).await;
+    let audience = || async { world.store().typing_audience(ada.user_id, direct).await.unwrap() };
+    assert_eq!(audience().await, []);
+    world.say(ada, direct, "hello").await;
+    assert_eq!(audience().await, [bob.user_id]);
+}

@@ -1,7 +1,10 @@
 //! Conversations and their history, as one user sees them.
 
 use futures::future::join_all;
-use nudge_proto::{ConversationSeq, limits::UNREAD_COUNT_MAX};
+use nudge_proto::{
+    ConversationSeq,
+    limits::{BODY_BYTES_MAX, PAGE_BYTES_MAX, UNREAD_COUNT_MAX},
+};
 
 use super::World;
 use crate::store::{HistoryItem, Role, Send, StoreError, UnixMs};
@@ -43,6 +46,33 @@ pub async fn the_list_is_paged_by_id(world: &World) {
         assert_eq!(list.conversations.len(), 3);
     }
     assert_eq!(seen, made);
+}
+
+/// Long last messages make it more pages, and nothing is left out.
+pub async fn the_list_is_bounded_by_bytes_and_always_advances(world: &World) {
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let long = "x".repeat(BODY_BYTES_MAX);
+    let mut made = Vec::new();
+    for n in 0..40 {
+        let group = world.group(ada, &[bob]).await;
+        if n % 2 == 0 {
+            world.say(ada, group, &long).await;
+        }
+        made.push(group);
+    }
+    made.sort_unstable();
+    let (mut after, mut seen, mut pages) = (None, Vec::new(), 0);
+    loop {
+        let list = world.store().conversations(bob.user_id, after, 100, world.now()).await.unwrap();
+        let messages = list.conversations.iter().filter_map(|view| view.last_message.as_ref());
+        assert!(messages.map(|message| message.body.len()).sum::<usize>() <= PAGE_BYTES_MAX);
+        seen.extend(list.conversations.iter().map(|view| view.id));
+        (after, pages) = (seen.last().copied(), pages + 1);
+        if !list.more {
+            break;
+        }
+    }
+    assert_eq!((seen, pages), (made, 2));
 }
 
 /// A new device reads the list first, and its inbox from there on.

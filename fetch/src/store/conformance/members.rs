@@ -209,3 +209,18 @@ pub async fn a_direct_conversation_keeps_its_members(world: &World) {
     assert!(matches!(remove(world, ada, direct, ada).await, Err(StoreError::Invalid(_))));
     assert_eq!(world.view(bob, direct).await.unwrap().member_count, 2);
 }
+
+/// His first request may have been answered, or not.
+pub async fn an_admin_gives_his_right_up_once_and_again(world: &World) {
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let group = world.group(ada, &[bob]).await;
+    let store = world.store();
+    let demote = |who: Person| {
+        let (store, now) = (store.clone(), world.now());
+        async move { store.put_member(who.pair(), group, who.user_id, Role::Member, now).await }
+    };
+    assert_eq!(demote(ada).await.unwrap().moved.len(), 4, "bob follows him");
+    assert!(demote(ada).await.unwrap().moved.is_empty());
+    let promote = store.put_member(ada.pair(), group, ada.user_id, Role::Admin, world.now()).await;
+    assert!(matches!(promote, Err(StoreError::Forbidden { .. })));
+}

@@ -76,6 +76,33 @@ pub async fn a_receipt_supersedes_the_one_before_at_most_once_a_second(world: &W
     assert_eq!(world.head(ada).await, InboxSeq(5));
 }
 
+/// However far it was ahead: neither what was due then waits for it, nor what moves later.
+pub async fn a_clock_that_was_ahead_holds_no_receipt_back(world: &World) {
+    let (ada, bob, direct) = two(world).await;
+    for n in 0..4 {
+        world.say(ada, direct, format!("{n}")).await;
+    }
+    world.wait_days(40);
+    world.ack(bob, InboxSeq(1)).await.unwrap();
+    assert_eq!(world.settle().await.len(), 1);
+    world.ack(bob, InboxSeq(2)).await.unwrap();
+    world.set_back_s(40 * 24 * 3600);
+    assert_eq!(world.settle().await.len(), 1);
+    world.wait_s(1);
+    world.ack(bob, InboxSeq(3)).await.unwrap();
+    world.wait_s(1);
+    assert_eq!(world.settle().await.len(), 1);
+    assert_eq!(told(world, ada).await, [(3, 0, 0)]);
+    world.wait_days(40);
+    world.read(bob, direct, 1).await;
+    assert_eq!(world.settle().await.len(), 2);
+    world.set_back_s(40 * 24 * 3600);
+    world.ack(bob, InboxSeq(4)).await.unwrap();
+    world.wait_s(1);
+    assert_eq!(world.settle().await.len(), 1, "the last receipt is in the future");
+    assert_eq!(told(world, ada).await, [(4, 1, 0)]);
+}
+
 /// An inbox in which only a receipt is acknowledged moves nobody else's.
 pub async fn receipts_cause_no_receipts(world: &World) {
     let (ada, bob, direct) = two(world).await;

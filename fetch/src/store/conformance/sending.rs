@@ -146,7 +146,7 @@ pub async fn p2_a_retry_is_answered_for_thirty_days_whatever_retention_says(worl
     let (ada, bob, direct) = two(world).await;
     let draft = world.draft(ada, direct, "hello");
     let sent = world.send(draft.clone()).await.unwrap();
-    let short = Retention { history_days: Some(1), until_acked: true, media_days: 1 };
+    let short = Retention { history_days: Some(1), until_acked: true, media_days: Some(1) };
     world.wait_days(29);
     assert_eq!(world.sweep(short).await.send_receipts, 0);
     assert_eq!(world.texts(bob).await, Vec::<String>::new(), "the history is gone");

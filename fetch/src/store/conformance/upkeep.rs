@@ -27,12 +27,16 @@ pub async fn a_store_keeps_its_identity(world: &World) {
     assert_eq!(world.store().identity().await.unwrap(), first);
 }
 
-/// And stays there.
-pub async fn an_epoch_rises_by_one(world: &World) {
-    assert_eq!(world.store().new_epoch().await.unwrap(), Epoch(2));
-    assert_eq!(world.store().new_epoch().await.unwrap(), Epoch(3));
+/// Also when the clock went back; and it stays there.
+pub async fn an_epoch_is_above_the_one_before_and_the_time(world: &World) {
+    let now = world.now();
+    let seconds = now.0 / 1000;
+    let begin = async |now| world.store().new_epoch(now).await.unwrap().0;
+    assert_eq!(begin(now).await, seconds);
+    assert_eq!(begin(now).await, seconds + 1);
+    assert_eq!(begin(UnixMs(7000)).await, seconds + 2);
     world.reopen().await;
-    assert_eq!(world.store().identity().await.unwrap().epoch, Epoch(3));
+    assert_eq!(world.store().identity().await.unwrap().epoch, Epoch(seconds + 2));
 }
 
 /// However many ask at once with a fresh one of their own.
@@ -82,7 +86,7 @@ pub async fn a_closed_store_is_unavailable(world: &World) {
     store.close().await;
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.identity().await, Err(StoreError::Unavailable(_))));
-    assert!(matches!(store.new_epoch().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.new_epoch(world.now()).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.devices(ada.user_id).await, Err(StoreError::Unavailable(_))));
     store.close().await;
 }

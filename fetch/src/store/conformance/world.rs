@@ -53,7 +53,7 @@ impl Person {
 /// Nothing is ever too old.
 #[must_use]
 pub const fn unlimited() -> Retention {
-    Retention { history_days: None, until_acked: false, media_days: 30 }
+    Retention { history_days: None, until_acked: false, media_days: Some(30) }
 }
 
 /// How long the world keeps media, in days.
@@ -94,6 +94,11 @@ impl World {
     /// Lets seconds pass.
     pub fn wait_s(&self, seconds: u64) {
         self.now_ms.fetch_add(seconds * 1000, Ordering::Relaxed);
+    }
+
+    /// Sets the clock back.
+    pub fn set_back_s(&self, seconds: u64) {
+        self.now_ms.fetch_sub(seconds * 1000, Ordering::Relaxed);
     }
 
     /// Lets days pass.

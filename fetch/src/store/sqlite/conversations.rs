@@ -129,6 +129,7 @@ impl Conversations for SqliteStore {
         check_member(db, conversation_id, user_id).await?;
         let rows = sqlx::query(
             "SELECT user_id FROM members m WHERE conversation_id = ?1 AND user_id <> ?2 \
+             AND m.known = 1 \
              AND NOT EXISTS (SELECT 1 FROM blocks b WHERE (b.user_id = m.user_id AND b.blocked_id = ?2) \
                  OR (b.user_id = ?2 AND b.blocked_id = m.user_id))",
         )

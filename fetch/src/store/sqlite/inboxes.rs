@@ -40,7 +40,7 @@ impl Inboxes for SqliteStore {
     ) -> Result<(Vec<Moved>, Option<UnixMs>), StoreError> {
         // Mostly nothing is due, and the writer is not asked for it.
         let next = receipts::next_due(&mut *self.read().await?).await?;
-        if next.is_none_or(|next| next > now) {
+        if !receipts::is_due(next, now) {
             return Ok((Vec::new(), next));
         }
         self.writer.write(move |db| Box::pin(receipts::settle(db, now))).await

@@ -13,8 +13,8 @@ use crate::store::{
     rules::{MarkedMember, receipt_for},
 };
 
-/// Notes that the conversations' marks moved. A clock that went back delays nothing for longer than the
-/// interval.
+/// Notes that the conversations' marks moved. No receipt is due later than one interval from now: a clock
+/// that was ahead holds none back.
 pub(super) async fn mark_due(
     db: &mut SqliteConnection,
     conversations: &[ConversationId],
@@ -26,8 +26,8 @@ pub(super) async fn mark_due(
     sqlx::query(
         "INSERT INTO receipts_due (conversation_id, due_at) \
          SELECT unhex(value, '-'), ?2 FROM json_each(?1) WHERE true \
-         ON CONFLICT DO UPDATE SET due_at = min(max(?2, settled_at + ?3), ?2 + ?3) \
-             WHERE due_at IS NULL",
+         ON CONFLICT DO UPDATE SET \
+             due_at = min(coalesce(due_at, ?2 + ?3), ?2 + ?3, max(?2, settled_at + ?3))",
     )
     .bind(json(&conversations)?)
     .bind(int(now.0))
@@ -45,6 +45,12 @@ pub(super) async fn next_due(db: &mut SqliteConnection) -> Result<Option<UnixMs>
     Ok(optional_number(&next, "next")?.map(UnixMs))
 }
 
+/// Whether that is now. What is due later than one interval from now was noted by a clock that was ahead,
+/// and is due.
+pub(super) fn is_due(next: Option<UnixMs>, now: UnixMs) -> bool {
+    next.is_some_and(|next| next <= now || next.0 > now.0 + RECEIPT_INTERVAL_MS.cast_unsigned())
+}
+
 /// Writes what is due; returns what moved, and when the next is due.
 pub(super) async fn settle(
     db: &mut SqliteConnection,
@@ -52,11 +58,13 @@ pub(super) async fn settle(
 ) -> Result<(Vec<Moved>, Option<UnixMs>), StoreError> {
     let due = sqlx::query(
         "UPDATE receipts_due SET due_at = NULL, settled_at = ?1 WHERE conversation_id IN \
-         (SELECT conversation_id FROM receipts_due WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2) \
+         (SELECT conversation_id FROM receipts_due WHERE due_at <= ?1 OR due_at > ?1 + ?3 \
+              ORDER BY due_at LIMIT ?2) \
          RETURNING conversation_id",
     )
     .bind(int(now.0))
     .bind(SETTLED_AT_ONCE)
+    .bind(RECEIPT_INTERVAL_MS)
     .fetch_all(&mut *db)
     .await?;
     let due: Vec<ConversationId> =

@@ -20,13 +20,15 @@ impl Upkeep for SqliteStore {
         })
     }
 
-    async fn new_epoch(&self) -> Result<Epoch, StoreError> {
+    async fn new_epoch(&self, now: UnixMs) -> Result<Epoch, StoreError> {
         self.writer
-            .write(|db| {
+            .write(move |db| {
                 Box::pin(async move {
-                    let row = sqlx::query("UPDATE store SET epoch = epoch + 1 RETURNING epoch")
-                        .fetch_one(db)
-                        .await?;
+                    let row =
+                        sqlx::query("UPDATE store SET epoch = max(epoch + 1, ?) RETURNING epoch")
+                            .bind(int(now.0 / 1000))
+                            .fetch_one(db)
+                            .await?;
                     Ok(Epoch(number(&row, "epoch")?))
                 })
             })

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 
-use nudge_proto::{ConversationId, ConversationSeq, Cursor, UserId, limits::UNREAD_COUNT_MAX};
+use futures::TryStreamExt;
+use nudge_proto::{
+    ConversationId, ConversationSeq, Cursor, UserId,
+    limits::{PAGE_BYTES_MAX, UNREAD_COUNT_MAX},
+};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
     accounts::user,
-    messages::{MESSAGE_COLUMNS, VISIBLE, read_items},
+    messages::{MESSAGE_COLUMNS, VISIBLE, read_items, weight},
     rows::{epoch, id, inbox_head, int, json, kind, number, optional_number, role, time},
 };
 use crate::store::{
@@ -49,9 +53,10 @@ pub(super) async fn list(
     let page = "me.conversation_id > ?3 ORDER BY me.conversation_id LIMIT ?4";
     let after = after.map_or_else(Uuid::nil, ConversationId::uuid);
     let mut rows = present_rows(db, page, user_id, after, limit + 1, now).await?;
-    let more = rows.len() > limit;
+    let mut more = rows.len() > limit;
     rows.truncate(limit);
     let mut conversations = views(db, &rows).await?;
+    more |= conversations.len() < rows.len();
     let direct = conversations.iter().filter(|view| view.kind == ConversationKind::Direct);
     let mut members = present_members(db, &direct.map(|view| view.id).collect::<Vec<_>>()).await?;
     for view in &mut conversations {
@@ -123,11 +128,12 @@ async fn former_rows(
     Ok(rows)
 }
 
+/// As many of the rows, from the first, as one page has bytes for.
 async fn views(
     db: &mut SqliteConnection,
     rows: &[SqliteRow],
 ) -> Result<Vec<Conversation>, StoreError> {
-    let mut last = last_messages(db, rows).await?;
+    let (mut last, full_at) = last_messages(db, rows).await?;
     let view = |row: &SqliteRow| {
         let conversation_id = id(row, "id")?;
         Ok(Conversation {
@@ -146,33 +152,47 @@ async fn views(
             is_member: row.try_get("is_member")?,
         })
     };
-    rows.iter().map(view).collect()
+    rows[..full_at].iter().map(view).collect()
 }
 
-/// The messages that the rows' `last_seq` names.
+/// The messages that the rows' `last_seq` names, and at which row the page had no bytes left.
 async fn last_messages(
     db: &mut SqliteConnection,
     rows: &[SqliteRow],
-) -> Result<HashMap<ConversationId, Message>, StoreError> {
+) -> Result<(HashMap<ConversationId, Message>, usize), StoreError> {
     let mut wanted: Vec<(ConversationId, u64)> = Vec::with_capacity(rows.len());
-    for row in rows {
+    let mut places = Vec::with_capacity(rows.len());
+    for (place, row) in rows.iter().enumerate() {
         if let Some(seq) = optional_number(row, "last_seq")? {
             wanted.push((id(row, "id")?, seq));
+            places.push(place);
         }
     }
+    let mut full_at = rows.len();
     if wanted.is_empty() {
-        return Ok(HashMap::new());
+        return Ok((HashMap::new(), full_at));
     }
     let sql = format!(
         "SELECT {MESSAGE_COLUMNS} FROM json_each(?) CROSS JOIN messages m \
-         ON m.conversation_id = unhex(value->>0, '-') AND m.seq = value->>1"
+         ON m.conversation_id = unhex(value->>0, '-') AND m.seq = value->>1 ORDER BY key"
     );
-    let rows = sqlx::query(AssertSqlSafe(sql)).bind(json(&wanted)?).fetch_all(&mut *db).await?;
+    let mut found = sqlx::query(AssertSqlSafe(sql)).bind(json(&wanted)?).fetch(&mut *db);
+    let (mut rows, mut bytes) = (Vec::with_capacity(wanted.len()), 0);
+    while let Some(row) = found.try_next().await? {
+        bytes += weight(&row)?;
+        if bytes > PAGE_BYTES_MAX && !rows.is_empty() {
+            full_at = places[rows.len()];
+            break;
+        }
+        rows.push(row);
+    }
+    drop(found);
     let message = |item| match item {
         HistoryItem::Message(message) => Some((message.conversation_id, message)),
         HistoryItem::Change(_) => None,
     };
-    Ok(read_items(db, &rows).await?.into_iter().filter_map(message).collect())
+    let messages = read_items(db, &rows).await?.into_iter().filter_map(message).collect();
+    Ok((messages, full_at))
 }
 
 async fn present_members(
