@@ -27,6 +27,7 @@ macro_rules! objects_conformance {
         $crate::objects_conformance! { @tests $site;
             p6_segments_are_joined_in_their_order,
             p6_what_was_not_committed_of_a_segment_is_left_out,
+            p6_cutting_a_segment_takes_nothing_that_was_committed,
             p6_requests_that_overlap_do_not_mix,
             p6_finishing_twice_is_finishing_once,
             p6_finishing_at_once_makes_one_object,
@@ -91,6 +92,22 @@ pub async fn p6_what_was_not_committed_of_a_segment_is_left_out(site: &dyn Site)
     segment(&*objects, two, 2, b", worlds").await;
     objects.finish(two, &committed(&[(1, 5), (2, 7)])).await.unwrap();
     assert_eq!(read(&*objects, two, 0..12).await.unwrap(), b"hello, world");
+}
+
+/// Whether or not the medium is whole by then.
+pub async fn p6_cutting_a_segment_takes_nothing_that_was_committed(site: &dyn Site) {
+    let (objects, id) = (site.open().await, MediumId::random());
+    let mut first = objects.open_segment(id, 1).await.unwrap();
+    first.append(Bytes::from_static(b"hello and more")).await.unwrap();
+    first.cut(5).await.unwrap();
+    let mut unused = objects.open_segment(id, 2).await.unwrap();
+    unused.append(Bytes::from_static(b"refused")).await.unwrap();
+    unused.cut(0).await.unwrap();
+    objects.finish(id, &committed(&[(1, 5)])).await.unwrap();
+    first.cut(5).await.unwrap();
+    objects.discard_segments(id).await.unwrap();
+    unused.cut(0).await.unwrap();
+    assert_eq!(read(&*objects, id, 0..5).await.unwrap(), b"hello");
 }
 
 /// A request that was taken over goes on writing what nobody will read.

@@ -95,7 +95,8 @@ impl Media {
         self.store().create_upload(upload).await.unwrap();
         let turn = self.store().begin_append(owner_id, id, 0).await.unwrap();
         let digest_state = turn.digest_state;
-        let commit = AppendCommit { id, fence: turn.fence, length: 5, offset: 5, digest_state };
+        let (fence, expires_at) = (turn.fence, UnixMs(1000));
+        let commit = AppendCommit { id, fence, length: 5, offset: 5, digest_state, expires_at };
         self.store().commit_append(commit).await.unwrap();
         id
     }

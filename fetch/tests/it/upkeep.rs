@@ -31,11 +31,11 @@ async fn what_is_past_its_time_goes_with_its_bytes() {
     let path = ada.create_upload(10, &[]).await;
     ada.append(&path, 0, noise(4)).send().await.unwrap();
     assert_eq!((objects(&service, "media"), objects(&service, "uploads")), (1, 1));
-    service.advance_s(2 * DAY_S);
+    service.advance_s(9 * DAY_S);
     time.pass(A_SWEEP).await;
     time.until(async || objects(&service, "uploads") == 0).await;
     assert_eq!(objects(&service, "media"), 1);
-    service.advance_s(29 * DAY_S);
+    service.advance_s(22 * DAY_S);
     time.pass(A_SWEEP).await;
     time.until(async || objects(&service, "media") == 0).await;
     let bob = service.log_in("bob").await;
