@@ -12,6 +12,10 @@ check:
 test *ARGS:
     scripts/test {{ARGS}}
 
+# What strangers can send, made up by a fuzzer: seconds for each target, then the targets.
+fuzz *ARGS:
+    scripts/fuzz {{ARGS}}
+
 # All that CI runs.
 ci:
     .ci/run

@@ -934,7 +934,7 @@ proptest! {
 
     #[test]
     fn a_client_whose_driver_is_away_holds_one_effect_of_each_kind(
-        inputs in vec(input(), 0..200),
+        inputs in vec(input(), 0..60),
     ) {
         let mut client = Client::started();
         for input in inputs {

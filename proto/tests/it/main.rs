@@ -8,6 +8,7 @@ mod codes;
 mod frames;
 mod heap;
 mod pair;
+mod purity;
 mod server;
 mod strategies;
 mod texts;

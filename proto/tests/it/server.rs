@@ -805,7 +805,7 @@ proptest! {
     }
 
     #[test]
-    fn a_server_whose_driver_is_away_holds_one_of_each(inputs in vec(input(), 0..300)) {
+    fn a_server_whose_driver_is_away_holds_one_of_each(inputs in vec(input(), 0..60)) {
         let mut server = Server::open();
         for input in inputs {
             server.session.handle(input, server.now);
