@@ -203,6 +203,9 @@ pub enum FrameError {
         /// What the direction allows.
         limit: usize,
     },
+    /// The stream ended before the frame did: the network's doing, hardly ever the peer's.
+    #[error("the stream ends within a frame")]
+    CutShort,
     /// Not the protobuf of this direction's frame.
     #[error("not a frame: {0}")]
     Malformed(String),
@@ -214,6 +217,7 @@ impl FrameError {
     pub const fn code(&self) -> CloseCode {
         match self {
             Self::TooLarge { .. } => CloseCode::FrameTooLarge,
+            Self::CutShort => CloseCode::CutShort,
             Self::Malformed(_) => CloseCode::ProtocolViolation,
         }
     }

@@ -235,8 +235,7 @@ impl<T: Transport> Connection<T> {
         let read = std::task::ready!(Pin::new(&mut self.transport).poll_read(context, &mut buffer));
         match (read, buffer.filled()) {
             (Ok(()), []) if !self.decoder.is_at_boundary() => {
-                let cut = FrameError::Malformed("the stream ends within a frame".to_owned());
-                self.take_bad_frame(cut, now);
+                self.take_bad_frame(FrameError::CutShort, now);
             }
             (Err(_), _) | (Ok(()), []) => self.lose_peer(now),
             (Ok(()), bytes) => {

@@ -535,7 +535,7 @@ mod being_sent_away {
 mod an_error {
     use super::*;
 
-    const RECONNECT: [CloseCode; 10] = [
+    const RECONNECT: [CloseCode; 11] = [
         CloseCode::Unspecified,
         CloseCode::Draining,
         CloseCode::Overloaded,
@@ -546,6 +546,7 @@ mod an_error {
         CloseCode::EpochChanged,
         CloseCode::HelloTimeout,
         CloseCode::TooManyConnections,
+        CloseCode::CutShort,
     ];
     const TERMINAL: [CloseCode; 4] = [
         CloseCode::Revoked,

@@ -320,6 +320,13 @@ mod a_client_that_breaks_the_protocol {
     }
 
     #[test]
+    fn by_ending_within_a_frame_may_come_back() {
+        let said = Server::open().tell(ServerInput::BadFrame(FrameError::CutShort));
+        assert_eq!(said, closed_with(CloseCode::CutShort));
+        assert!(!CloseCode::CutShort.is_terminal(), "it was something on the way");
+    }
+
+    #[test]
     fn before_its_welcome_was_written_never_gets_it() {
         let mut server = Server::admitting();
         server.session.handle(ServerInput::Admitted(admission(10)), server.now);
