@@ -142,6 +142,12 @@ CREATE TABLE messages (
     PRIMARY KEY (conversation_id, seq)
 ) STRICT;
 
+-- What a user may see of a conversation is found without walking over what he may not: what was said and
+-- reached the others, what changed, and what a block refused, which its sender alone sees.
+CREATE INDEX messages_said ON messages (conversation_id, seq, sender_id, expires_at)
+    WHERE refused = 0 AND change IS NULL;
+CREATE INDEX messages_changed ON messages (conversation_id, seq) WHERE change IS NOT NULL;
+CREATE INDEX messages_refused ON messages (conversation_id, sender_id, seq, expires_at) WHERE refused = 1;
 CREATE INDEX messages_expiring ON messages (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX messages_by_age ON messages (sent_at);
 

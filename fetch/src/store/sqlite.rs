@@ -17,6 +17,8 @@ mod inboxes;
 mod media;
 mod members;
 mod messages;
+#[cfg(test)]
+mod plans;
 mod receipts;
 mod rows;
 mod send;
@@ -25,6 +27,7 @@ mod send_rows;
 mod sweep;
 mod upkeep;
 mod views;
+mod visible;
 mod writer;
 
 use std::{

@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use nudge_proto::{ConversationId, ConversationSeq, DeviceId, UserId, limits::LIST_PAGE_MAX};
-use sqlx::SqliteConnection;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{
     SqliteStore,
@@ -10,6 +10,7 @@ use super::{
     receipts::{mark_due, marked_member},
     rows::{id, int, kind},
     views,
+    visible::Kind,
 };
 use crate::store::{
     Conversation, ConversationKind, ConversationList, Conversations, MemberMarks, NewConversation,
@@ -174,22 +175,32 @@ async fn mark_read(
     now: UnixMs,
 ) -> Result<(), StoreError> {
     check_member(db, conversation_id, user_id).await?;
-    // What was read was delivered, whether or not the device said so yet.
-    let moved = sqlx::query(
-        "UPDATE members SET read_seq = mark, delivered_seq = max(delivered_seq, mark) \
-         FROM (SELECT CASE kind WHEN 'group' THEN min(?1, head) ELSE \
-                 (SELECT max(m.seq) FROM messages m WHERE m.conversation_id = c.id \
-                      AND m.seq <= ?1 AND (m.refused = 0 OR m.sender_id = ?3)) END AS mark \
-             FROM conversations c WHERE c.id = ?2) \
-         WHERE conversation_id = ?2 AND user_id = ?3 AND read_seq < mark",
-    )
-    .bind(int(seq.0.min(i64::MAX as u64)))
-    .bind(conversation_id.uuid())
-    .bind(user_id.uuid())
-    .execute(&mut *db)
-    .await?;
+    let moved = sqlx::query(AssertSqlSafe(mark_read_sql()))
+        .bind(user_id.uuid())
+        .bind(int(seq.0.min(i64::MAX as u64)))
+        .bind(conversation_id.uuid())
+        .execute(&mut *db)
+        .await?;
     if moved.rows_affected() > 0 {
         mark_due(db, &[conversation_id], now).await?;
     }
     Ok(())
+}
+
+/// What was read was delivered, whether or not the device said so yet.
+pub(super) fn mark_read_sql() -> String {
+    let newest = Kind::ALL.map(|kind| {
+        let (table, rows) = (kind.table(), kind.rows());
+        format!(
+            "coalesce((SELECT m.seq FROM {table} WHERE m.conversation_id = c.id AND m.seq <= ?2 \
+                 AND {rows} ORDER BY m.seq DESC LIMIT 1), 0)"
+        )
+    });
+    let newest = newest.join(", ");
+    format!(
+        "UPDATE members SET read_seq = mark, delivered_seq = max(delivered_seq, mark) \
+         FROM (SELECT CASE kind WHEN 'group' THEN min(?2, head) ELSE max({newest}) END AS mark \
+             FROM conversations c WHERE c.id = ?3) \
+         WHERE conversation_id = ?3 AND user_id = ?1 AND read_seq < mark"
+    )
 }

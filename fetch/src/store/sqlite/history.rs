@@ -5,12 +5,13 @@ use nudge_proto::{
     ConversationId, ConversationSeq, MessageId, UserId,
     limits::{LIST_PAGE_MAX, PAGE_BYTES_MAX},
 };
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     members::was_member,
     messages::{MESSAGE_COLUMNS, VISIBLE, read_items, weight},
     rows::{int, number},
+    visible::{intervals, newest_of_all},
 };
 use crate::store::{History, HistoryItem, Message, StoreError, UnixMs};
 
@@ -44,27 +45,66 @@ pub(super) async fn page(
     if !was_member(db, user_id, id).await? {
         return Err(StoreError::NotFound("conversation"));
     }
-    let limit = limit.clamp(1, LIST_PAGE_MAX);
-    let sql = format!(
-        "SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.conversation_id = ?3 AND m.seq < ?4 \
-         AND {VISIBLE} ORDER BY m.seq DESC LIMIT ?5"
-    );
-    let mut found = sqlx::query(AssertSqlSafe(sql))
+    let mut page = Page::new(limit.clamp(1, LIST_PAGE_MAX));
+    let before = before.map_or(i64::MAX, |before| int(before.0));
+    let intervals = sqlx::query(AssertSqlSafe(intervals()))
         .bind(user_id.uuid())
-        .bind(int(now.0))
         .bind(id.uuid())
-        .bind(before.map_or(i64::MAX, |before| int(before.0)))
-        .bind(limit as i64 + 1)
-        .fetch(&mut *db);
-    let (mut rows, mut bytes, mut next_before) = (Vec::with_capacity(limit), 0, None);
-    while let Some(row) = found.try_next().await? {
-        bytes += weight(&row)?;
-        if rows.len() == limit || (bytes > PAGE_BYTES_MAX && !rows.is_empty()) {
-            next_before = Some(ConversationSeq(number(&row, "seq")? + 1));
+        .bind(before)
+        .fetch_all(&mut *db)
+        .await?;
+    for interval in intervals {
+        let mut found = sqlx::query(AssertSqlSafe(page_sql()))
+            .bind(user_id.uuid())
+            .bind(int(now.0))
+            .bind(id.uuid())
+            .bind(int(number(&interval, "from_seq")?))
+            .bind(int(number(&interval, "below_seq")?))
+            .bind(page.limit as i64 + 1)
+            .fetch(&mut *db);
+        while page.next_before.is_none()
+            && let Some(row) = found.try_next().await?
+        {
+            page.take(row)?;
+        }
+        if page.next_before.is_some() {
             break;
         }
-        rows.push(row);
     }
-    drop(found);
-    Ok(History { items: read_items(db, &rows).await?, next_before })
+    Ok(History { items: read_items(db, &page.rows).await?, next_before: page.next_before })
+}
+
+/// Rows, as many as one page may have.
+struct Page {
+    limit: usize,
+    bytes: usize,
+    rows: Vec<SqliteRow>,
+    /// Set once a row had no place.
+    next_before: Option<ConversationSeq>,
+}
+
+impl Page {
+    fn new(limit: usize) -> Self {
+        Self { limit, bytes: 0, rows: Vec::with_capacity(limit), next_before: None }
+    }
+
+    fn take(&mut self, row: SqliteRow) -> Result<(), StoreError> {
+        self.bytes += weight(&row)?;
+        let is_full = self.rows.len() == self.limit || self.bytes > PAGE_BYTES_MAX;
+        if is_full && !self.rows.is_empty() {
+            self.next_before = Some(ConversationSeq(number(&row, "seq")? + 1));
+        } else {
+            self.rows.push(row);
+        }
+        Ok(())
+    }
+}
+
+/// What user ?1 may see of conversation ?3, from number ?4 on and below ?5, newest first, ?6 at most.
+pub(super) fn page_sql() -> String {
+    let newest = newest_of_all("?3", "?4", "?5", "?6");
+    format!(
+        "SELECT {MESSAGE_COLUMNS} FROM ({newest}) n CROSS JOIN messages m \
+         ON m.conversation_id = ?3 AND m.seq = n.seq ORDER BY n.seq DESC"
+    )
 }

@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::{
     accounts::user,
-    messages::{MESSAGE_COLUMNS, VISIBLE, read_items, weight},
+    messages::{MESSAGE_COLUMNS, read_items, weight},
     rows::{epoch, id, inbox_head, int, json, kind, number, optional_number, role, time},
+    visible::{Kind, newest_message},
 };
 use crate::store::{
     Conversation, ConversationKind, ConversationList, HistoryItem, Member, Message, StoreError,
@@ -65,14 +66,6 @@ pub(super) async fn list(
     Ok(ConversationList { conversations, more, cursor })
 }
 
-/// The number of the newest message in `c` that user ?1 may see at time ?2.
-fn last_seq() -> String {
-    format!(
-        "(SELECT m.seq FROM messages m WHERE m.conversation_id = c.id AND m.change IS NULL \
-         AND {VISIBLE} ORDER BY m.seq DESC LIMIT 1) AS last_seq"
-    )
-}
-
 /// Present memberships; `page` says which, by ?3 and ?4.
 async fn present_rows(
     db: &mut SqliteConnection,
@@ -82,18 +75,7 @@ async fn present_rows(
     limit: usize,
     now: UnixMs,
 ) -> Result<Vec<SqliteRow>, StoreError> {
-    let last_seq = last_seq();
-    let sql = format!(
-        "SELECT c.id, c.kind, c.title, c.created_at, c.head, me.read_seq, me.delivered_seq, \
-             me.muted_until, 1 AS is_member, {last_seq}, \
-             (SELECT count(*) FROM members n WHERE n.conversation_id = c.id) AS member_count, \
-             (SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.conversation_id = c.id \
-                  AND m.seq > me.read_seq AND m.sender_id <> ?1 AND m.change IS NULL \
-                  AND {VISIBLE} LIMIT {UNREAD_COUNT_MAX})) AS unread \
-         FROM members me CROSS JOIN conversations c ON c.id = me.conversation_id \
-         WHERE me.user_id = ?1 AND me.known = 1 AND {page}"
-    );
-    let rows = sqlx::query(AssertSqlSafe(sql))
+    let rows = sqlx::query(AssertSqlSafe(present_sql(page)))
         .bind(user_id.uuid())
         .bind(int(now.0))
         .bind(conversation)
@@ -103,6 +85,27 @@ async fn present_rows(
     Ok(rows)
 }
 
+pub(super) fn present_sql(page: &str) -> String {
+    let last_seq = newest_message("c.id");
+    let (said, living) = (Kind::Said.table(), Kind::Said.living());
+    // Whoever joins anew has read all that was before.
+    format!(
+        "SELECT c.id, c.kind, c.title, c.created_at, c.head, me.read_seq, me.delivered_seq, \
+             me.muted_until, 1 AS is_member, {last_seq} AS last_seq, \
+             (SELECT count(*) FROM members n WHERE n.conversation_id = c.id) AS member_count, \
+             (SELECT count(*) FROM (SELECT 1 FROM (SELECT m.sender_id FROM {said} \
+                      WHERE m.conversation_id = c.id AND m.seq > me.read_seq AND {living} \
+                      LIMIT {UNREAD_WALK_MAX}) WHERE sender_id <> ?1 \
+                  LIMIT {UNREAD_COUNT_MAX})) AS unread \
+         FROM members me CROSS JOIN conversations c ON c.id = me.conversation_id \
+         WHERE me.user_id = ?1 AND me.known = 1 AND {page}"
+    )
+}
+
+/// Messages above the read mark among which those of others are counted: who says more than that without
+/// ever reading is not told of what came after.
+const UNREAD_WALK_MAX: u32 = 10_000;
+
 /// What was there when a former member left; nothing of what came later.
 async fn former_rows(
     db: &mut SqliteConnection,
@@ -110,22 +113,25 @@ async fn former_rows(
     conversation_id: ConversationId,
     now: UnixMs,
 ) -> Result<Vec<SqliteRow>, StoreError> {
-    let last_seq = last_seq();
-    let sql = format!(
-        "SELECT c.id, c.kind, coalesce(me.left_title, '') AS title, c.created_at, \
-             me.left_seq - 1 AS head, 0 AS read_seq, 0 AS delivered_seq, 0 AS muted_until, \
-             0 AS is_member, {last_seq}, 0 AS member_count, 0 AS unread \
-         FROM memberships me CROSS JOIN conversations c ON c.id = me.conversation_id \
-         WHERE me.conversation_id = ?3 AND me.user_id = ?1 AND me.left_seq IS NOT NULL \
-         ORDER BY me.joined_seq DESC LIMIT 1"
-    );
-    let rows = sqlx::query(AssertSqlSafe(sql))
+    let rows = sqlx::query(AssertSqlSafe(former_sql()))
         .bind(user_id.uuid())
         .bind(int(now.0))
         .bind(conversation_id.uuid())
         .fetch_all(db)
         .await?;
     Ok(rows)
+}
+
+pub(super) fn former_sql() -> String {
+    let last_seq = newest_message("c.id");
+    format!(
+        "SELECT c.id, c.kind, coalesce(me.left_title, '') AS title, c.created_at, \
+             me.left_seq - 1 AS head, 0 AS read_seq, 0 AS delivered_seq, 0 AS muted_until, \
+             0 AS is_member, {last_seq} AS last_seq, 0 AS member_count, 0 AS unread \
+         FROM memberships me CROSS JOIN conversations c ON c.id = me.conversation_id \
+         WHERE me.conversation_id = ?3 AND me.user_id = ?1 AND me.left_seq IS NOT NULL \
+         ORDER BY me.joined_seq DESC LIMIT 1"
+    )
 }
 
 /// As many of the rows, from the first, as one page has bytes for.
