@@ -1,33 +1,51 @@
 //! The time, as something that can be handed in.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use crate::store::UnixMs;
 
 /// Tells the time; tests bring their own.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> UnixMs + Send + Sync>);
+pub struct Clock {
+    wall: Arc<dyn Fn() -> UnixMs + Send + Sync>,
+    /// `None` where the wall clock never steps.
+    started: Option<Instant>,
+}
 
 impl Clock {
     /// The machine's clock.
     #[must_use]
     pub fn system() -> Self {
-        Self::new(|| {
+        let wall = || {
             let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             UnixMs(since_1970.map_or(0, |since| since.as_millis() as u64))
-        })
+        };
+        Self { wall: Arc::new(wall), started: Some(Instant::now()) }
     }
 
-    /// A clock of the caller's own.
+    /// A clock of the caller's own. Time passes by it alone: it does not step, however far it moves.
     #[must_use]
     pub fn new(tell: impl Fn() -> UnixMs + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+        Self { wall: Arc::new(tell), started: None }
     }
 
     /// Milliseconds since 1970.
     #[must_use]
     pub fn now(&self) -> UnixMs {
-        (self.0)()
+        (self.wall)()
+    }
+
+    /// How much time has passed since some moment, whatever was done to the wall clock.
+    #[must_use]
+    pub fn steady(&self) -> Duration {
+        match self.started {
+            Some(started) => started.elapsed(),
+            None => Duration::from_millis(self.now().0),
+        }
     }
 }
 

@@ -14,6 +14,9 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The peer must take some of what is written to it within this time.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The peer must take some of an answer's body within this time. It is longer than what a connection's
+/// peer has: a slow one takes its time over what is buffered.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Requests at a time on one HTTP/2 connection.
 pub const HTTP2_STREAMS_MAX: u32 = 100;
 /// An HTTP/2 connection is asked for a sign of life this often.
@@ -22,6 +25,8 @@ pub const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(20);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// An upload's body must bring something within this time.
 pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Writes at a time that go on without their client; more are refused.
+pub const DETACHED_WRITES_MAX: usize = 4096;
 /// Requests of one user that write to uploads at a time.
 pub const APPENDS_PER_USER_MAX: usize = 32;
 /// In flight requests get this time when the service stops.
@@ -33,6 +38,9 @@ pub const PASSWORD_CHECKS_AT_ONCE: usize = 2;
 pub const PASSWORD_CHECKS_WAITING: usize = 64;
 /// Log in attempts per handle and minute.
 pub const ATTEMPTS_PER_MINUTE: u32 = 20;
+/// Log ins and registrations per address and minute, an IPv6 network of 64 bits being one: far from what
+/// the checks can take, so that one address leaves room for others. All that come through one proxy share it.
+pub const ATTEMPTS_PER_ADDRESS_AND_MINUTE: u32 = 600;
 /// Handles whose attempts are remembered, before the oldest are forgotten.
 pub const ATTEMPT_KEYS_MAX: usize = 100_000;
 
@@ -40,6 +48,10 @@ pub const ATTEMPT_KEYS_MAX: usize = 100_000;
 pub const ACCESS_TOKEN_TIME: Duration = Duration::from_secs(10 * 60);
 /// An access token may be from this far ahead of this node's clock.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
+/// A wall clock that steps ahead by more is doubted: retention does not follow it.
+pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(3600);
+/// After this time a doubted clock is believed.
+pub const CLOCK_STEP_STANDS: Duration = Duration::from_secs(24 * 3600);
 /// A connect ticket's life.
 pub const TICKET_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A key makes tokens for this time.

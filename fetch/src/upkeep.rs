@@ -1,6 +1,8 @@
 //! What runs by itself: receipts, retention, deletions, keys, metrics. Each may die at any instant and begin
 //! again.
 
+mod trusted;
+
 use std::{sync::Arc, time::Duration};
 
 use nudge_proto::MediumId;
@@ -8,12 +10,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::BusEvent,
+    clock::Clock,
     http::App,
+    limits::CLOCK_STEP_STANDS,
     media::collector,
     store::{StoreError, UnixMs},
     telemetry,
     watch::WatchHub,
 };
+use trusted::{News, TrustedTime};
 
 /// Begins all of it; ends with `stop`.
 pub(crate) fn start(app: &App, hub: &Arc<WatchHub>, tasks: &TaskTracker, stop: &CancellationToken) {
@@ -43,8 +48,10 @@ async fn settle_receipts(app: App) {
 }
 
 async fn sweep(app: App) {
+    let mut time = TrustedTime::new(app.clock.now(), app.clock.steady());
     loop {
-        match app.store.sweep(app.config.retention, app.clock.now()).await {
+        let now = trusted(&mut time, &app.clock);
+        match app.store.sweep(app.config.retention, now).await {
             Ok(swept) => {
                 remove_objects(&app, &swept.media).await;
                 if !swept.more {
@@ -54,6 +61,23 @@ async fn sweep(app: App) {
             Err(error) => report("retention", &error).await,
         }
     }
+}
+
+fn trusted(time: &mut TrustedTime, clock: &Clock) -> UnixMs {
+    let told = time.tell(clock.now(), clock.steady());
+    match told.news {
+        Some(News::Doubted(ahead)) => tracing::warn!(
+            ahead_s = ahead.as_secs(),
+            stands_s = CLOCK_STEP_STANDS.as_secs(),
+            "the clock stepped ahead: nothing is removed by its new time before that has stood for a \
+             while; set it right, if it is wrong"
+        ),
+        Some(News::Believed(ahead)) => {
+            tracing::warn!(ahead_s = ahead.as_secs(), "retention follows the clock's step ahead");
+        }
+        None => {}
+    }
+    told.now
 }
 
 async fn remove_objects(app: &App, media: &[MediumId]) {
