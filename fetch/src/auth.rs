@@ -5,6 +5,7 @@
 mod attempts;
 mod keys;
 mod passwords;
+mod peer;
 mod refresh;
 mod revoked;
 
@@ -12,20 +13,23 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use nudge_proto::{
-    Cursor, DeviceId, ErrorCode, UserId,
+    Cursor, DeviceId, ErrorCode, Handle, UserId,
     pb::content as pb,
     ticket::{TicketClaims, TicketKey},
 };
 
 use crate::{
     clock::Clock,
-    limits::{ACCESS_TOKEN_TIME, TICKET_TIME},
+    limits::{
+        ACCESS_TOKEN_TIME, ATTEMPTS_PER_ADDRESS_AND_MINUTE, ATTEMPTS_PER_MINUTE, TICKET_TIME,
+    },
     store::{Refresh, Refreshed, Store, StoreError, UnixMs, User},
 };
 
 pub use attempts::Attempts;
 pub use keys::Keys;
 pub use passwords::Passwords;
+pub use peer::Peer;
 pub use revoked::Revoked;
 
 /// Issues and checks credentials.
@@ -36,8 +40,10 @@ pub struct Auth {
     keys: Keys,
     /// Hashes and checks passwords, a few at a time.
     pub passwords: Passwords,
-    /// Counts attempts to guess one.
+    /// Counts attempts to guess one, by handle and by user.
     pub attempts: Attempts,
+    /// Counts log ins and registrations by where they come from.
+    pub addresses: Attempts,
     /// Devices whose access tokens are no longer taken.
     revoked: Revoked,
 }
@@ -121,7 +127,8 @@ impl Auth {
             store,
             keys,
             passwords: Passwords::default(),
-            attempts: Attempts::default(),
+            attempts: Attempts::new(ATTEMPTS_PER_MINUTE),
+            addresses: Attempts::new(ATTEMPTS_PER_ADDRESS_AND_MINUTE),
             revoked: Revoked::default(),
             clock,
         };
@@ -215,6 +222,27 @@ impl Auth {
             return Err(AuthError::DeviceRevoked);
         }
         Ok(caller)
+    }
+
+    /// Counts an anonymous attempt at a handle, before anything is looked up or hashed.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::TooManyAttempts`] when there were too many at this handle or from this network.
+    pub fn count_attempt(&self, from: Peer, handle: &Handle) -> Result<(), AuthError> {
+        let now = self.clock.now();
+        self.addresses.count(&from.network(), now)?;
+        self.attempts.count(handle.as_str(), now)
+    }
+
+    /// Counts an attempt of who is logged in already: nobody else uses his attempts up.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::TooManyAttempts`] when there were too many.
+    pub fn count_own_attempt(&self, user_id: UserId) -> Result<(), AuthError> {
+        // No handle has a colon.
+        self.attempts.count(&format!("me:{user_id}"), self.clock.now())
     }
 
     /// New credentials for a refresh token.

@@ -103,3 +103,16 @@ impl FetchConfig {
         self.data_dir.join("objects")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p8_a_printed_configuration_has_no_invite_codes() {
+        let registration = Registration::Invite(vec!["open sesame".to_owned()]);
+        let config = FetchConfig { registration, ..FetchConfig::new(PathBuf::new()) };
+        let printed = format!("{config:?}");
+        assert!(printed.contains("Invite") && !printed.contains("sesame"), "{printed}");
+    }
+}

@@ -1,7 +1,7 @@
 use std::{io, net::SocketAddr, sync::Arc};
 
 use nudge_proto::watch::Watch;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     config::FetchConfig,
     durable::make_directory,
     http::{App, private_router, public_router},
-    limits::{UPLOAD_IDLE_TIMEOUT, UPLOAD_TIME},
+    limits::{DETACHED_WRITES_MAX, UPLOAD_IDLE_TIMEOUT, UPLOAD_TIME},
     media::{MediaLimits, Uploads},
     objects::{LocalObjects, ObjectError, Objects},
     server::HttpServer,
@@ -159,6 +159,8 @@ impl Fetch {
             clock,
             config: Arc::new(config),
             tasks: tasks.clone(),
+            places: Arc::new(Semaphore::new(DETACHED_WRITES_MAX)),
+            typists: Arc::default(),
         };
         upkeep::start(&app, &hub, &tasks, &stop);
         let cannot = |address| move |source| FetchError::Listen { address, source };

@@ -17,6 +17,7 @@ mod metrics;
 mod request;
 mod routes;
 mod sessions;
+mod typists;
 mod uploads;
 mod users;
 mod well_known;
@@ -32,6 +33,7 @@ use axum::{
     routing::get,
 };
 use nudge_proto::{ErrorCode, limits::REQUEST_BYTES_MAX};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -44,6 +46,7 @@ use crate::{
     bus::{Bus, BusEvent},
     clock::Clock,
     config::FetchConfig,
+    limits::DETACHED_WRITES_MAX,
     media::Uploads,
     objects::Objects,
     store::{Outcome, Store, StoreError},
@@ -51,6 +54,7 @@ use crate::{
 };
 
 pub use error::ApiError;
+pub use typists::Typists;
 
 /// What every handler may use.
 #[derive(Clone, Debug)]
@@ -71,6 +75,10 @@ pub struct App {
     pub config: Arc<FetchConfig>,
     /// Writes whose client may be gone.
     pub tasks: TaskTracker,
+    /// How many of them there may be at a time.
+    pub places: Arc<Semaphore>,
+    /// Who is typing.
+    pub typists: Arc<Typists>,
 }
 
 impl App {
@@ -94,10 +102,24 @@ impl App {
     }
 
     /// Does all of `work`, whether or not the client waits for it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`; [`ErrorCode::Unavailable`] when too much is being done, and then none of it is.
     async fn see_through<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
     ) -> Result<T, ApiError> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
+            ApiError::new(
+                ErrorCode::Unavailable,
+                format!("{DETACHED_WRITES_MAX} writes wait for the store already"),
+            )
+        })?;
+        let work = async move {
+            let _place = place;
+            work.await
+        };
         let done = self.tasks.spawn(work).await;
         done.unwrap_or_else(|error| Err(ApiError::new(ErrorCode::Internal, error.to_string())))
     }

@@ -18,9 +18,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::auth::Peer;
 use crate::limits::{
-    CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP2_KEEP_ALIVE, HTTP2_STREAMS_MAX, IDLE_TIMEOUT,
-    SHUTDOWN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, WRITE_TIMEOUT,
+    BODY_TIMEOUT, CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP2_KEEP_ALIVE, HTTP2_STREAMS_MAX,
+    IDLE_TIMEOUT, SHUTDOWN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, WRITE_TIMEOUT,
 };
 use activity::Activity;
 use deadline::WriteDeadline;
@@ -88,7 +89,7 @@ impl Connections {
                 () = self.stop.cancelled() => return,
             };
             match accepted {
-                Ok((stream, _)) => self.spawn(stream, permit),
+                Ok((stream, peer)) => self.spawn(stream, Peer(peer.ip()), permit),
                 Err(error) => {
                     // Out of descriptors, mostly: trying again at once would only burn the core.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -98,7 +99,7 @@ impl Connections {
         }
     }
 
-    fn spawn(&self, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    fn spawn(&self, stream: TcpStream, peer: Peer, permit: OwnedSemaphorePermit) {
         let tls = self.tls.clone();
         let router = self.router.clone();
         let stop = self.stop.clone();
@@ -107,11 +108,11 @@ impl Connections {
             // Costs latency only; a connection without it still works.
             let _ = stream.set_nodelay(true);
             match tls {
-                None => serve(stream, router, stop).await,
+                None => serve(stream, peer, router, stop).await,
                 Some(tls) => {
                     let handshake = tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream));
                     match handshake.await {
-                        Ok(Ok(stream)) => serve(stream, router, stop).await,
+                        Ok(Ok(stream)) => serve(stream, peer, router, stop).await,
                         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                         Err(_) => tracing::debug!("a TLS handshake took too long"),
                     }
@@ -121,7 +122,7 @@ impl Connections {
     }
 }
 
-async fn serve<S>(stream: S, router: Router, stop: CancellationToken)
+async fn serve<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -136,7 +137,7 @@ where
         .keep_alive_interval(HTTP2_KEEP_ALIVE)
         .keep_alive_timeout(HEADER_TIMEOUT);
     let activity = Activity::default();
-    let service = activity.watch(router);
+    let service = activity.watch(router, peer);
     let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
@@ -148,6 +149,10 @@ where
     };
     let served = tokio::select! {
         served = connection.as_mut() => served,
+        () = activity.stalled_for(BODY_TIMEOUT) => {
+            tracing::debug!("a connection is dropped: it takes nothing of its answers");
+            return;
+        }
         () = enough => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {

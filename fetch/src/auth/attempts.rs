@@ -5,17 +5,18 @@ use std::{
 };
 
 use super::AuthError;
-use crate::{
-    limits::{ATTEMPT_KEYS_MAX, ATTEMPTS_PER_MINUTE},
-    store::UnixMs,
-};
+use crate::{limits::ATTEMPT_KEYS_MAX, store::UnixMs};
 
-/// Counts log in attempts per handle, whether or not the handle exists.
+/// Counts attempts per key: the handle of a log in, whether or not it exists, or where it comes from.
 ///
 /// Two generations of counts, each of a minute at most: a handle is turned away until its attempts are
 /// one to two minutes old. When there are too many handles, the older generation is forgotten early.
-#[derive(Debug, Default)]
-pub struct Attempts(Mutex<Generations>);
+#[derive(Debug)]
+pub struct Attempts {
+    /// Within a minute.
+    limit: u32,
+    counts: Mutex<Generations>,
+}
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -26,16 +27,22 @@ struct Generations {
 }
 
 impl Attempts {
+    /// Takes so many per key and minute.
+    #[must_use]
+    pub fn new(limit: u32) -> Self {
+        Self { limit, counts: Mutex::default() }
+    }
+
     /// Counts one.
     ///
     /// # Errors
     ///
     /// [`AuthError::TooManyAttempts`] when there were too many within a minute.
     pub fn count(&self, key: &str, now: UnixMs) -> Result<(), AuthError> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.age(now);
         let before = counts.of(key);
-        if before >= ATTEMPTS_PER_MINUTE {
+        if before >= self.limit {
             return Err(AuthError::TooManyAttempts);
         }
         *counts.young.entry(key.to_owned()).or_default() += 1;
@@ -66,10 +73,11 @@ const MINUTE_MS: u64 = 60_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::ATTEMPTS_PER_MINUTE;
 
     #[test]
     fn a_handle_is_turned_away_for_a_minute_or_two_and_no_other_with_it() {
-        let attempts = Attempts::default();
+        let attempts = Attempts::new(ATTEMPTS_PER_MINUTE);
         let at = |second: u64| UnixMs(1_000_000 + second * 1000);
         for _ in 0..ATTEMPTS_PER_MINUTE {
             attempts.count("ada", at(0)).unwrap();
@@ -83,11 +91,11 @@ mod tests {
 
     #[test]
     fn p5_any_number_of_handles_takes_a_bounded_room() {
-        let attempts = Attempts::default();
+        let attempts = Attempts::new(ATTEMPTS_PER_MINUTE);
         for n in 0..3 * ATTEMPT_KEYS_MAX {
             attempts.count(&n.to_string(), UnixMs(1)).unwrap();
         }
-        let counts = attempts.0.lock().unwrap();
+        let counts = attempts.counts.lock().unwrap();
         assert!(counts.young.len() + counts.old.len() <= ATTEMPT_KEYS_MAX);
     }
 }

@@ -9,10 +9,15 @@ use super::{
     ApiError, App, convert,
     extract::{ApiResult, Body, Format},
 };
-use crate::{auth::AuthError, config::Registration, store::NewAccount};
+use crate::{
+    auth::{AuthError, Peer},
+    config::Registration,
+    store::NewAccount,
+};
 
 pub(super) async fn create(
     State(app): State<App>,
+    peer: Peer,
     format: Format,
     Body(request): Body<pb::CreateAccountRequest>,
 ) -> ApiResult {
@@ -21,7 +26,7 @@ pub(super) async fn create(
     let handle: Handle = request.handle.parse().map_err(ApiError::invalid)?;
     let display_name = name_or(&request.display_name, handle.as_str())?;
     let password = check_password(request.password)?;
-    app.auth.attempts.count(handle.as_str(), app.clock.now())?;
+    app.auth.count_attempt(peer, &handle)?;
     let now = app.clock.now();
     let hash = app.auth.passwords.hash(password.clone()).await?;
     let new = NewAccount {

@@ -144,8 +144,10 @@ pub(super) async fn typing(
     Path(id): Path<ConversationId>,
 ) -> Result<StatusCode, ApiError> {
     let to = app.store.typing_audience(caller.user_id, id).await?;
-    let typing = Typing { conversation_id: id, user_id: caller.user_id };
-    app.bus.publish(BusEvent::Typing { to, typing });
+    if app.typists.note(caller.device_id, app.clock.now()) {
+        let typing = Typing { conversation_id: id, user_id: caller.user_id };
+        app.bus.publish(BusEvent::Typing { to, typing });
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -12,7 +12,7 @@ use nudge_proto::{ErrorCode, limits::REQUEST_BYTES_MAX};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{ApiError, App};
-use crate::auth::{AuthError, Caller};
+use crate::auth::{AuthError, Caller, Peer};
 
 /// What handlers answer.
 pub(super) type ApiResult = Result<Response, ApiError>;
@@ -40,6 +40,15 @@ impl FromRequestParts<App> for Caller {
             .ok_or(AuthError::AccessInvalid)?
             .1;
         Ok(app.auth.caller(token.trim())?)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        let peer = parts.extensions.get::<Self>().copied();
+        peer.ok_or_else(|| ApiError::new(ErrorCode::Internal, "a request from nowhere"))
     }
 }
 

@@ -10,18 +10,19 @@ use super::{
     extract::{ApiResult, Body, Format},
 };
 use crate::{
-    auth::{AuthError, Caller},
+    auth::{AuthError, Caller, Peer},
     store::{OpenDevice, User},
 };
 
 pub(super) async fn create(
     State(app): State<App>,
+    peer: Peer,
     format: Format,
     Body(request): Body<pb::CreateSessionRequest>,
 ) -> ApiResult {
     let device_id = request.device_id.parse().map_err(ApiError::invalid)?;
     let name = name_or(&request.device_name, "unnamed device")?;
-    let user = log_in(&app, request).await?;
+    let user = log_in(&app, peer, request).await?;
     let chain = rand::random::<u64>() >> 1;
     let open = OpenDevice {
         user_id: user.id,
@@ -57,12 +58,16 @@ pub(super) async fn end(State(app): State<App>, caller: Caller) -> Result<Status
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn log_in(app: &App, request: pb::CreateSessionRequest) -> Result<User, ApiError> {
+async fn log_in(
+    app: &App,
+    peer: Peer,
+    request: pb::CreateSessionRequest,
+) -> Result<User, ApiError> {
     let (Some(handle), Some(password)) = (request.handle, request.password) else {
         return Err(ApiError::invalid("a session needs handle and password"));
     };
     let handle: Handle = handle.parse().map_err(|_| AuthError::Credentials)?;
-    app.auth.attempts.count(handle.as_str(), app.clock.now())?;
+    app.auth.count_attempt(peer, &handle)?;
     let account = app.store.account_by_handle(&handle).await?;
     let hash = account.as_ref().and_then(|account| account.password_hash.clone());
     let is_right = app.auth.passwords.check(password, hash).await?;

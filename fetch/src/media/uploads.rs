@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nudge_proto::{MediumId, UserId};
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -173,11 +174,13 @@ impl Uploads {
             let (store, objects) = (Arc::clone(&this.store), Arc::clone(&this.objects));
             let appender = Appender::new(store, objects, append, checksum, terms)?;
             let (upload, digest) = appender.run(body).await?;
-            drop(turn);
             if upload.offset < upload.size {
                 return Ok(upload);
             }
-            this.complete(owner_id, id, Some(digest)).await
+            let alone = this.completing.lock(id).await;
+            let completed = this.complete(alone, owner_id, id, Some(digest)).await;
+            drop(turn);
+            completed
         })
         .await
     }
@@ -209,19 +212,21 @@ impl Uploads {
         if upload.sha256.is_some() || upload.offset < upload.size {
             return Ok(upload);
         }
+        // Whoever waits, waits in its own request: what goes on without one is one per medium.
+        let alone = self.completing.lock(upload.id).await;
         let this = self.clone();
-        self.see_through(async move { this.complete(owner_id, upload.id, None).await }).await
+        self.see_through(async move { this.complete(alone, owner_id, upload.id, None).await }).await
     }
 
     /// When all bytes are in: the digest, then the object, and only then the medium. One request does it
     /// and the others wait for it; a crash anywhere in between is made up for by the next.
     async fn complete(
         &self,
+        _alone: OwnedMutexGuard<()>,
         owner_id: UserId,
         id: MediumId,
         digest: Option<RunningDigest>,
     ) -> Result<Upload, MediaError> {
-        let _alone = self.completing.lock(id).await;
         let upload = self.store.upload(owner_id, id).await?;
         if upload.sha256.is_some() {
             return Ok(upload);

@@ -1,11 +1,12 @@
 //! Whether a connection has anything to do.
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -16,8 +17,10 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::Service};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tower::ServiceExt;
+
+use crate::auth::Peer;
 
 /// Counts the requests of one connection, each until the last byte of its answer.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +30,15 @@ pub(super) struct Activity(Arc<Counter>);
 struct Counter {
     in_flight: AtomicUsize,
     changed: Notify,
+    /// When each unfinished body last moved.
+    moved: Mutex<HashMap<u64, Instant>>,
+    next_body: AtomicU64,
 }
 
 impl Activity {
-    /// The router, watched.
-    pub(super) fn watch(&self, router: Router) -> Watched {
-        Watched { router, counter: Arc::clone(&self.0) }
+    /// The router, watched, and told where its requests come from.
+    pub(super) fn watch(&self, router: Router, peer: Peer) -> Watched {
+        Watched { router, peer, counter: Arc::clone(&self.0) }
     }
 
     /// Returns when there was no request for that long.
@@ -46,11 +52,29 @@ impl Activity {
             }
         }
     }
+
+    /// Returns when some answer's body has not moved for that long. Whoever does not open a stream's window
+    /// would hold its file and buffers for ever, and answer pings all the while.
+    pub(super) async fn stalled_for(&self, time: Duration) {
+        loop {
+            tokio::time::sleep(time / 4).await;
+            if self.0.moved().values().any(|moved| moved.elapsed() >= time) {
+                return;
+            }
+        }
+    }
+}
+
+impl Counter {
+    fn moved(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A router whose requests are counted.
 pub(super) struct Watched {
     router: Router,
+    peer: Peer,
     counter: Arc<Counter>,
 }
 
@@ -59,12 +83,13 @@ impl Service<Request<Incoming>> for Watched {
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
         let in_flight = InFlight::new(&self.counter);
         let router = self.router.clone();
         Box::pin(async move {
             let response = router.oneshot(request.map(Body::new)).await?;
-            Ok(response.map(|body| WatchedBody { body, _in_flight: in_flight }))
+            Ok(response.map(|body| WatchedBody::new(body, in_flight)))
         })
     }
 }
@@ -89,7 +114,27 @@ impl Drop for InFlight {
 /// An answer's body; its request is in flight while it lives.
 pub(super) struct WatchedBody {
     body: Body,
-    _in_flight: InFlight,
+    in_flight: InFlight,
+    number: u64,
+}
+
+impl WatchedBody {
+    fn new(body: Body, in_flight: InFlight) -> Self {
+        let number = in_flight.0.next_body.fetch_add(1, Ordering::Relaxed);
+        let body = Self { body, in_flight, number };
+        body.note_move();
+        body
+    }
+
+    fn note_move(&self) {
+        self.in_flight.0.moved().insert(self.number, Instant::now());
+    }
+}
+
+impl Drop for WatchedBody {
+    fn drop(&mut self) {
+        self.in_flight.0.moved().remove(&self.number);
+    }
 }
 
 impl http_body::Body for WatchedBody {
@@ -100,7 +145,11 @@ impl http_body::Body for WatchedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if frame.is_ready() {
+            self.note_move();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -114,6 +163,8 @@ impl http_body::Body for WatchedBody {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -128,5 +179,25 @@ mod tests {
         let pending = tokio::time::timeout(Duration::from_secs(9), idle.as_mut()).await;
         assert!(pending.is_err(), "the time is not over");
         tokio::time::timeout(Duration::from_secs(2), idle).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn p5_a_body_that_nobody_takes_is_given_up_and_a_slow_one_is_not() {
+        let activity = Activity::default();
+        let time = Duration::from_secs(100);
+        let pieces =
+            futures::stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from_static(b"piece")));
+        let mut body = WatchedBody::new(Body::from_stream(pieces), InFlight::new(&activity.0));
+        let stalled = activity.stalled_for(time);
+        tokio::pin!(stalled);
+        for _ in 0..5 {
+            assert!(body.frame().await.is_some());
+            let waited = tokio::time::timeout(time * 9 / 10, stalled.as_mut()).await;
+            assert!(waited.is_err(), "it moves, if slowly");
+        }
+        tokio::time::timeout(time / 2, stalled.as_mut()).await.unwrap();
+        drop(body);
+        let waited = tokio::time::timeout(10 * time, activity.stalled_for(time)).await;
+        assert!(waited.is_err(), "nobody waits for what has ended");
     }
 }

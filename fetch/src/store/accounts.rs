@@ -123,3 +123,22 @@ pub struct AccountCreated {
     /// False for a retry.
     pub created: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p8_a_printed_account_has_no_password_hash() {
+        let new = NewAccount {
+            user_id: UserId::random(),
+            request_id: RequestId::random(),
+            handle: "ada".parse().unwrap(),
+            display_name: "Ada".to_owned(),
+            password_hash: Some("$argon2id$secret".to_owned()),
+            now: UnixMs(1),
+        };
+        let printed = format!("{new:?}");
+        assert!(printed.contains("ada") && !printed.contains("argon2id"), "{printed}");
+    }
+}

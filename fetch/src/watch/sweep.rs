@@ -13,12 +13,17 @@ impl WatchHub {
     /// From being looked up early in one sweep to being looked up late in the next, a device waits for
     /// two of them: these, and what the store takes, fit into one heartbeat.
     pub(super) async fn sweep_forever(self: Arc<Self>) {
+        let mut next_at_once = Instant::now();
         loop {
             tokio::select! {
-                () = self.sweep(self.heartbeat * 2 / 5) => {}
-                // What the bus lost is looked up at once, not spread.
-                () = self.sweep_now.notified() => self.sweep(Duration::ZERO).await,
+                () = self.sweep(self.heartbeat * 2 / 5) => continue,
+                () = self.sweep_now.notified() => {}
             }
+            // What the bus lost is looked up at once, not spread; a bus that goes on losing is no reason to
+            // do nothing else.
+            tokio::time::sleep_until(next_at_once).await;
+            next_at_once = Instant::now() + AT_ONCE_EVERY;
+            self.sweep(Duration::ZERO).await;
         }
     }
 
@@ -57,3 +62,6 @@ impl WatchHub {
         }
     }
 }
+
+/// The least time from one sweep at once to the next.
+const AT_ONCE_EVERY: Duration = Duration::from_secs(1);

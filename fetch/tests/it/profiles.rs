@@ -1,10 +1,11 @@
 //! Accounts, profiles, devices, blocks: each route's own work.
 
+use nudge_fetch::limits::ATTEMPTS_PER_MINUTE;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Service, text};
+use crate::support::{Service, answer, text};
 
 #[tokio::test]
 async fn a_user_is_found_by_his_handle_by_who_is_logged_in() {
@@ -145,4 +146,35 @@ async fn one_url_is_all_that_an_app_needs() {
     assert_eq!(told["transports"], json!([{ "kind": "tcp", "address": ":7400" }]));
     assert_eq!(told["limits"]["upload_part_bytes"], 8 << 20);
     assert_eq!(told["registration"], "open");
+}
+
+#[tokio::test]
+async fn a_password_change_may_be_repeated() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let change = |current: &str, new: &str| {
+        let body = json!({ "current_password": current, "new_password": new });
+        answer(ada.request(Method::PUT, "/v1/me/password").json(&body))
+    };
+    for _ in 0..2 {
+        let (status, problem) = change("correct horse", "battery staple").await;
+        assert_eq!(status, 204, "{problem}");
+    }
+    let (status, problem) = change("correct horse", "something else").await;
+    assert_eq!((status.as_u16(), &problem["code"]), (401, &json!("credentials_invalid")));
+}
+
+#[tokio::test]
+async fn p5_vain_log_ins_keep_nobody_from_changing_his_password() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let mut status = 0;
+    for _ in 0..ATTEMPTS_PER_MINUTE {
+        let log_in =
+            json!({ "device_id": Uuid::new_v4(), "handle": "ada", "password": "wrong horse" });
+        status = service.post("/v1/sessions", log_in).await.0.as_u16();
+    }
+    assert_eq!(status, 429);
+    let body = json!({ "current_password": "correct horse", "new_password": "battery staple" });
+    assert_eq!(ada.send_json(Method::PUT, "/v1/me/password", body).await.0, 204);
 }
