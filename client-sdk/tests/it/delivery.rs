@@ -129,6 +129,8 @@ async fn typing_passes_by() {
     let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
     bob.link_is_up().await;
     let talk = ada.direct_with("bob").await;
+    // Before the first message nothing tells him of the conversation.
+    ada.send(talk.id, "wait").await;
     ada.client.typing(talk.id).await.unwrap();
     let seen = bob.expect(|event| match event {
         Event::Typing { conversation_id, .. } => Some(conversation_id),
