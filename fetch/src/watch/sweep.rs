@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use nudge_proto::{DeviceId, UserId, watch::WATCH_BATCH_MAX};
-
 use tokio::time::Instant;
 
 use super::WatchHub;
@@ -21,7 +20,9 @@ impl WatchHub {
             }
             // What the bus lost is looked up at once, not spread; a bus that goes on losing is no reason to
             // do nothing else.
-            tokio::time::sleep_until(next_at_once).await;
+            if next_at_once > Instant::now() {
+                tokio::time::sleep_until(next_at_once).await;
+            }
             next_at_once = Instant::now() + AT_ONCE_EVERY;
             self.sweep(Duration::ZERO).await;
         }
