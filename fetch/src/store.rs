@@ -24,8 +24,8 @@ use std::time::Duration;
 
 pub use accounts::{Account, AccountCreated, Accounts, NewAccount, User};
 pub use conversations::{
-    Change, ChangeKind, Conversation, ConversationKind, ConversationList, Conversations, Member,
-    MemberMarks, NewConversation, Role,
+    Change, ChangeKind, Conversation, ConversationKind, ConversationList, ConversationUpdate,
+    Conversations, Member, MemberMarks, NewConversation, Role,
 };
 pub use devices::{Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed};
 pub use error::StoreError;

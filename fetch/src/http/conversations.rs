@@ -18,7 +18,7 @@ use super::{
 use crate::{
     auth::Caller,
     bus::BusEvent,
-    store::{ConversationKind, NewConversation, Store, UnixMs},
+    store::{ConversationKind, ConversationUpdate, NewConversation, Store, UnixMs},
 };
 
 #[derive(Deserialize)]
@@ -99,15 +99,15 @@ pub(super) async fn update(
     Body(request): Body<pb::UpdateConversationRequest>,
 ) -> ApiResult {
     let now = app.clock.now();
-    if let Some(title) = request.title {
-        let title = check_title(title)?;
-        let set = |store: Arc<dyn Store>| async move {
-            store.set_title(caller.pair(), id, &title, now).await
+    let update = ConversationUpdate {
+        title: request.title.map(check_title).transpose()?,
+        muted_until: request.muted_until_ms.map(|until| UnixMs(until.min(i64::MAX as u64))),
+    };
+    if update != ConversationUpdate::default() {
+        let change = |store: Arc<dyn Store>| async move {
+            store.update_conversation(caller.pair(), id, update, now).await
         };
-        app.commit(set).await?;
-    }
-    if let Some(until) = request.muted_until_ms {
-        app.store.set_muted(caller.user_id, id, UnixMs(until.min(i64::MAX as u64))).await?;
+        app.commit(change).await?;
     }
     show(State(app), caller, Path(id), format).await
 }

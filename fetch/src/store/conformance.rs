@@ -136,6 +136,7 @@ macro_rules! store_conformance {
                 unread_counts_what_others_said_above_the_read_mark,
                 unread_is_counted_up_to_its_limit,
                 a_conversation_is_muted_for_one_member,
+                a_refused_title_mutes_nothing,
                 history_is_newest_first_and_paged,
             }
             members {

@@ -40,22 +40,15 @@ pub trait Conversations: Send + Sync + 'static {
         now: UnixMs,
     ) -> Result<ConversationList, StoreError>;
 
-    /// Changes a group's title; an admin's right.
-    async fn set_title(
+    /// Changes a group's title, which is an admin's right, mutes a conversation for the actor, or both;
+    /// a refusal changes neither.
+    async fn update_conversation(
         &self,
         actor: (UserId, DeviceId),
         id: ConversationId,
-        title: &str,
+        update: ConversationUpdate,
         now: UnixMs,
     ) -> Result<Outcome<()>, StoreError>;
-
-    /// Mutes or unmutes a conversation for one member; 0 unmutes.
-    async fn set_muted(
-        &self,
-        user_id: UserId,
-        id: ConversationId,
-        until: UnixMs,
-    ) -> Result<(), StoreError>;
 
     /// Adds a member to a group or changes his role; an admin's right. Idempotent.
     ///
@@ -125,6 +118,15 @@ pub struct NewConversation {
     pub title: String,
     /// Now.
     pub now: UnixMs,
+}
+
+/// What of a conversation is to be otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConversationUpdate {
+    /// Groups only.
+    pub title: Option<String>,
+    /// For the actor alone; 0 unmutes.
+    pub muted_until: Option<UnixMs>,
 }
 
 /// How many talk.

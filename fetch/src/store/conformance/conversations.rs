@@ -88,9 +88,9 @@ async fn assert_hidden(world: &World, who: Person, id: ConversationId) {
     assert_eq!(store.marks(who.user_id, id).await.unwrap_err(), hidden);
     let read = store.mark_read(who.user_id, id, ConversationSeq(1), now).await;
     assert_eq!(read.unwrap_err(), hidden);
-    assert_eq!(store.set_muted(who.user_id, id, UnixMs(1)).await.unwrap_err(), hidden);
+    assert_eq!(world.mute(who, id, UnixMs(1)).await.unwrap_err(), hidden);
     assert_eq!(store.typing_audience(who.user_id, id).await.unwrap_err(), hidden);
-    assert_eq!(store.set_title(who.pair(), id, "mine", now).await.unwrap_err(), hidden);
+    assert_eq!(world.rename(who, id, "mine").await.unwrap_err(), hidden);
     let put = store.put_member(who.pair(), id, who.user_id, Role::Admin, now).await;
     assert_eq!(put.unwrap_err(), hidden);
     let leave = store.remove_member(who.pair(), id, who.user_id, now).await;
@@ -170,10 +170,7 @@ pub async fn a_group_has_a_limited_number_of_members(world: &World) {
 pub async fn a_title_is_changed_by_an_admin_alone(world: &World) {
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
     let (group, direct) = (world.group(ada, &[bob]).await, world.direct(ada, bob).await);
-    let title = |who: Person, id, title: &'static str| {
-        let (store, now) = (world.store(), world.now());
-        async move { store.set_title(who.pair(), id, title, now).await }
-    };
+    let title = async |who, id, title| world.rename(who, id, title).await;
     assert_eq!(title(ada, group, "foes").await.unwrap().moved.len(), 2);
     assert!(title(ada, group, "foes").await.unwrap().moved.is_empty());
     assert_eq!(world.view(bob, group).await.unwrap().title, "foes");

@@ -6,8 +6,8 @@ use nudge_proto::{
     limits::{BODY_BYTES_MAX, PAGE_BYTES_MAX, UNREAD_COUNT_MAX},
 };
 
-use super::World;
-use crate::store::{HistoryItem, Role, Send, StoreError, UnixMs};
+use super::{Person, World};
+use crate::store::{ConversationUpdate, HistoryItem, Role, Send, StoreError, UnixMs};
 
 /// Last message, counts, marks and members, for each reader his own.
 pub async fn the_list_shows_what_its_reader_may_see(world: &World) {
@@ -127,11 +127,26 @@ pub async fn unread_is_counted_up_to_its_limit(world: &World) {
 pub async fn a_conversation_is_muted_for_one_member(world: &World) {
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
     let group = world.group(ada, &[bob]).await;
-    world.store().set_muted(bob.user_id, group, UnixMs(77)).await.unwrap();
+    let _ = world.mute(bob, group, UnixMs(77)).await.unwrap();
     assert_eq!(world.view(bob, group).await.unwrap().muted_until, UnixMs(77));
     assert_eq!(world.view(ada, group).await.unwrap().muted_until, UnixMs(0));
-    world.store().set_muted(bob.user_id, group, UnixMs(0)).await.unwrap();
+    let _ = world.mute(bob, group, UnixMs(0)).await.unwrap();
     assert_eq!(world.view(bob, group).await.unwrap().muted_until, UnixMs(0));
+}
+
+/// What the title's refusal would leave half done is not begun.
+pub async fn a_refused_title_mutes_nothing(world: &World) {
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let group = world.group(ada, &[bob]).await;
+    let both = ConversationUpdate { title: Some("x".to_owned()), muted_until: Some(UnixMs(77)) };
+    let update = async |who: Person| {
+        world.store().update_conversation(who.pair(), group, both.clone(), world.now()).await
+    };
+    assert!(matches!(update(bob).await, Err(StoreError::Forbidden { .. })));
+    assert_eq!(world.view(bob, group).await.unwrap().muted_until, UnixMs(0));
+    assert_eq!(update(ada).await.unwrap().moved.len(), 2);
+    let view = world.view(ada, group).await.unwrap();
+    assert_eq!((&*view.title, view.muted_until), ("x", UnixMs(77)));
 }
 
 /// Bounded by count and by bytes, down to the beginning.

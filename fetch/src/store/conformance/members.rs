@@ -129,7 +129,7 @@ pub async fn p8_a_former_member_sees_the_conversation_as_he_left_it(world: &Worl
     let group = world.group(ada, &[bob, eve]).await;
     let last = world.say(ada, group, "goodbye eve").await;
     world.remove(ada, group, eve).await;
-    let _ = world.store().set_title(ada.pair(), group, "without eve", world.now()).await.unwrap();
+    let _ = world.rename(ada, group, "without eve").await.unwrap();
     world.say(ada, group, "finally").await;
     let view = world.view(eve, group).await.unwrap();
     assert_eq!((view.title.as_str(), view.head.0, view.is_member), ("friends", 3, false));

@@ -13,8 +13,8 @@ use super::{
     visible::Kind,
 };
 use crate::store::{
-    Conversation, ConversationKind, ConversationList, Conversations, MemberMarks, NewConversation,
-    Outcome, Role, StoreError, UnixMs, rules::shown_marks,
+    Conversation, ConversationKind, ConversationList, ConversationUpdate, Conversations,
+    MemberMarks, NewConversation, Outcome, Role, StoreError, UnixMs, rules::shown_marks,
 };
 
 #[async_trait]
@@ -46,27 +46,15 @@ impl Conversations for SqliteStore {
             .await
     }
 
-    async fn set_title(
+    async fn update_conversation(
         &self,
         actor: (UserId, DeviceId),
         id: ConversationId,
-        title: &str,
+        update: ConversationUpdate,
         now: UnixMs,
     ) -> Result<Outcome<()>, StoreError> {
-        let title = title.to_owned();
         let deed = deed(actor, id, now);
-        self.writer
-            .write(move |db| Box::pin(async move { members::rename(db, deed, &title).await }))
-            .await
-    }
-
-    async fn set_muted(
-        &self,
-        user_id: UserId,
-        id: ConversationId,
-        until: UnixMs,
-    ) -> Result<(), StoreError> {
-        self.writer.write(move |db| Box::pin(set_muted(db, user_id, id, until))).await
+        self.writer.write(move |db| Box::pin(async move { change(db, deed, &update).await })).await
     }
 
     async fn put_member(
@@ -148,6 +136,21 @@ const fn deed(
     now: UnixMs,
 ) -> Deed {
     Deed { conversation_id, actor, device: Some(device), now }
+}
+
+/// A refusal undoes what was done before it.
+async fn change(
+    db: &mut SqliteConnection,
+    deed: Deed,
+    update: &ConversationUpdate,
+) -> Result<Outcome<()>, StoreError> {
+    if let Some(until) = update.muted_until {
+        set_muted(db, deed.actor, deed.conversation_id, until).await?;
+    }
+    match &update.title {
+        Some(title) => members::rename(db, deed, title).await,
+        None => Ok(Outcome::quiet(())),
+    }
 }
 
 async fn set_muted(

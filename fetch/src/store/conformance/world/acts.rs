@@ -4,7 +4,9 @@ use bytes::Bytes;
 use nudge_proto::{ClientMessageId, ConversationId, ConversationSeq, Cursor, InboxSeq, MessageId};
 
 use super::{Person, World, media_kept};
-use crate::store::{Ack, Moved, Retention, Send, Sent, StoreError, Swept, UnixMs};
+use crate::store::{
+    Ack, ConversationUpdate, Moved, Outcome, Retention, Send, Sent, StoreError, Swept, UnixMs,
+};
 
 impl World {
     /// A text that could be sent.
@@ -44,6 +46,30 @@ impl World {
         let sent = self.send(self.draft(sender, conversation, text.as_ref())).await.unwrap();
         assert!(sent.created);
         sent
+    }
+
+    /// Changes a title.
+    pub async fn rename(
+        &self,
+        who: Person,
+        conversation: ConversationId,
+        title: &str,
+    ) -> Result<Outcome<()>, StoreError> {
+        let title = Some(title.to_owned());
+        let update = ConversationUpdate { title, ..ConversationUpdate::default() };
+        self.store().update_conversation(who.pair(), conversation, update, self.now()).await
+    }
+
+    /// Mutes a conversation for one member.
+    pub async fn mute(
+        &self,
+        who: Person,
+        conversation: ConversationId,
+        until: UnixMs,
+    ) -> Result<Outcome<()>, StoreError> {
+        let muted_until = Some(until);
+        let update = ConversationUpdate { muted_until, ..ConversationUpdate::default() };
+        self.store().update_conversation(who.pair(), conversation, update, self.now()).await
     }
 
     /// Acknowledges an inbox number.
