@@ -129,8 +129,7 @@ impl Settings {
     /// Answers every question, or says what is wrong.
     pub(crate) fn resolve(self) -> Result<Resolved, Failure> {
         let data_dir = self.data_dir();
-        let tls = self.tls.as_deref().map(|source| TlsSource::parse(source, &data_dir));
-        let mut fetch = FetchConfig::new(data_dir);
+        let mut fetch = FetchConfig::new(data_dir.clone());
         fetch.public = self.fetch.unwrap_or(loopback(7480));
         fetch.private = self.private.unwrap_or(loopback(7490));
         let signal = self.signal.unwrap_or(loopback(nudge_signal::DEFAULT_PORT));
@@ -141,7 +140,7 @@ impl Settings {
                 "--insecure when nobody else reaches it",
             )?;
         }
-        if tls.is_none() && !self.insecure.unwrap_or(false) {
+        if self.tls.is_none() && !self.insecure.unwrap_or(false) {
             let way = "--tls, or --insecure when something in front speaks TLS";
             check_loopback(&[("signal", signal), ("fetch", fetch.public)], way)?;
         }
@@ -166,7 +165,9 @@ impl Settings {
         fetch.database.allow_unsafe_durability = self.allow_unsafe_durability.unwrap_or(false);
         fetch.cors_origins = self.cors_origins.unwrap_or_default();
         fetch.discovery = DiscoveryConfig { fetch: Vec::new(), transports: Vec::new() };
-        Ok(Resolved { fetch, signal, tls: tls.transpose()? })
+        // Last: it may make a certificate, and what is refused leaves nothing behind.
+        let tls = self.tls.map(|source| TlsSource::parse(&source, &data_dir)).transpose()?;
+        Ok(Resolved { fetch, signal, tls })
     }
 
     fn or(self, weaker: Self) -> Self {
@@ -254,14 +255,18 @@ mod tests {
 
     #[test]
     fn the_private_listener_stays_on_loopback_with_or_without_tls() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("data");
         let open = Settings {
+            data_dir: Some(data_dir.clone()),
             private: Some(SocketAddr::from(([0, 0, 0, 0], 7490))),
             tls: Some("self-signed".to_owned()),
             ..Settings::default()
         };
         let failure = open.clone().resolve().unwrap_err();
         assert!(failure.to_string().contains("--private"), "{failure}");
-        assert!(Settings { insecure: Some(true), tls: None, ..open }.resolve().is_ok());
+        assert!(!data_dir.exists(), "what is refused leaves nothing behind");
+        assert!(Settings { insecure: Some(true), ..open }.resolve().is_ok());
     }
 
     #[test]

@@ -113,6 +113,8 @@ impl Client {
 async fn keep_link(core: Arc<Core>, mut inputs: mpsc::Receiver<LinkInput>) {
     while !core.closed.is_cancelled() {
         let is_logged_in = core.state.access_token().await.is_ok_and(|token| token.is_some());
+        // What was said while there was no link, the new one reads from the state.
+        while inputs.try_recv().is_ok() {}
         if is_logged_in {
             link::run(Arc::clone(&core), &mut inputs).await;
         }

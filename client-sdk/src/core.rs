@@ -117,6 +117,11 @@ impl Core {
         self.hub.tell(Event::Link(state));
     }
 
+    /// There is none, and none is to be.
+    pub(crate) fn forget_link(&self) {
+        self.link.send_replace(None);
+    }
+
     /// The connection's last known state; `None` before the first attempt has an outcome.
     pub(crate) fn link(&self) -> watch::Receiver<Option<LinkState>> {
         self.link.subscribe()

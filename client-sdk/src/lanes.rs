@@ -6,7 +6,7 @@
 use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
 
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -65,16 +65,20 @@ impl<W: Work> Lanes<W> {
         let core = Arc::clone(&self.core);
         let mut retry_now = core.retry_now();
         loop {
-            if let Err(error) = self.follow_state().await {
-                tracing::warn!(%error, "what is to be done cannot be read");
-                sleep(core.config.retry_max).await;
-                continue;
-            }
+            // What was begun goes on, although the state cannot be read.
+            let read_again = match self.follow_state().await {
+                Ok(()) => None,
+                Err(error) => {
+                    tracing::warn!(%error, "what is to be done cannot be read");
+                    Some(Instant::now() + core.config.retry_max)
+                }
+            };
             tokio::select! {
                 () = W::bell(&core).notified() => {}
                 Some((key, result)) = self.attempts.next() => self.handle_result(key, result),
                 Ok(()) = retry_now.changed() => self.waits.clear(),
                 () = sleep_until(self.waits.next_at()) => {}
+                () = sleep_until(read_again) => {}
             }
         }
     }

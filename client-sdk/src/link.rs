@@ -31,6 +31,8 @@ pub(crate) enum LinkInput {
     Stored(Cursor),
     /// The network came back or changed.
     NetworkChanged,
+    /// Nobody is logged in here any more.
+    End,
 }
 
 /// Keeps the connection until the client is closed, or the session ends for good.
@@ -88,10 +90,14 @@ impl Link {
         let core = Arc::clone(&self.core);
         tokio::select! {
             () = core.closed.cancelled() => None,
-            input = inputs.recv() => Some(Some(match input? {
-                LinkInput::Stored(cursor) => ClientInput::Stored(cursor),
-                LinkInput::NetworkChanged => ClientInput::NetworkChanged,
-            })),
+            input = inputs.recv() => match input? {
+                LinkInput::Stored(cursor) => Some(Some(ClientInput::Stored(cursor))),
+                LinkInput::NetworkChanged => Some(Some(ClientInput::NetworkChanged)),
+                LinkInput::End => {
+                    core.forget_link();
+                    None
+                }
+            },
             connected = wait_for(&mut self.connecting) => Some(Some(match connected {
                 Ok(connection) => {
                     self.connection = Some(connection);

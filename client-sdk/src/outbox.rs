@@ -38,7 +38,7 @@ impl Work for Sending {
     }
 
     async fn is_wanted(core: &Core, message: &ClientMessageId) -> Result<bool> {
-        Ok(core.state.outcome(*message).await?.is_none())
+        core.state.is_to_be_sent(*message).await
     }
 
     fn attempt(core: Arc<Core>, message: ClientMessageId) -> BoxFuture<'static, Result<()>> {

@@ -124,6 +124,19 @@ impl Signal {
         finish(&mut self.background).await;
     }
 
+    /// Ends everything without a word to any client; its ports are free when this returns.
+    pub async fn abort(mut self) {
+        self.cancel();
+        finish(&mut self.acceptors).await;
+        finish(&mut self.background).await;
+    }
+
+    fn cancel(&self) {
+        self.stop_accepting.cancel();
+        self.stop.cancel();
+        self.node.registry.for_all(|seat| seat.abort());
+    }
+
     fn accept(
         &mut self,
         listener: TcpListener,
@@ -140,9 +153,7 @@ impl Signal {
 
 impl Drop for Signal {
     fn drop(&mut self) {
-        self.stop_accepting.cancel();
-        self.stop.cancel();
-        self.node.registry.for_all(|seat| seat.abort());
+        self.cancel();
     }
 }
 

@@ -8,6 +8,7 @@ use super::Client;
 use crate::{
     Error,
     error::Result,
+    link::LinkInput,
     model::{self, Device, User},
 };
 
@@ -201,7 +202,12 @@ impl Client {
     ///
     /// [`Error::State`].
     pub async fn forget_account(&self) -> Result<()> {
-        self.core.state.forget_account().await
+        let _turn = self.core.http.credentials_turn().await;
+        self.core.state.forget_account().await?;
+        self.core.tell_link(LinkInput::End);
+        self.core.outbox_bell.notify_one();
+        self.core.uploads_bell.notify_one();
+        Ok(())
     }
 
     /// The account's devices.

@@ -35,12 +35,17 @@ impl State {
             }
         }
         let cursor = Cursor { epoch: Epoch(page.epoch), seq: InboxSeq(page.through) };
-        sqlx::query("UPDATE account SET epoch = ?, seq = ?")
+        let done = sqlx::query("UPDATE account SET epoch = ?, seq = ? WHERE user_id = ?")
             .bind(signed(cursor.epoch.0))
             .bind(signed(cursor.seq.0))
+            .bind(&own.as_bytes()[..])
             .execute(&mut *write)
             .await
             .map_err(self.failed())?;
+        if done.rows_affected() == 0 {
+            // The account was forgotten while the page was on its way.
+            return Err(Error::LoggedOut);
+        }
         write.commit().await.map_err(self.failed())?;
         Ok(StoredPage { cursor, sent })
     }

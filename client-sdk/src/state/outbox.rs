@@ -101,6 +101,17 @@ impl State {
         rows.iter().map(|row| Ok((conversation_id(row, 2)?, client_message_id(row, 1)?))).collect()
     }
 
+    /// Whether a message is still to be sent: neither settled nor forgotten.
+    pub(crate) async fn is_to_be_sent(&self, message: ClientMessageId) -> Result<bool> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM outbox WHERE client_message_id = ? AND state = 1)",
+        )
+        .bind(&message.as_bytes()[..])
+        .fetch_one(&self.pool)
+        .await
+        .map_err(self.failed())
+    }
+
     /// A message as it is to be sent; nothing when it was settled meanwhile.
     pub(crate) async fn queued(&self, message: ClientMessageId) -> Result<Option<Queued>> {
         let row = sqlx::query(

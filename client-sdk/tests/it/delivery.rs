@@ -232,7 +232,7 @@ async fn services_may_restart_at_any_time() {
             0 => system.restart_fetch().await.unwrap(),
             1 => system.restart_signal().await.unwrap(),
             2 => {
-                system.abort_signal();
+                system.abort_signal().await;
                 system.start_signal().await.unwrap();
             }
             _ => system.restart().await.unwrap(),

@@ -172,3 +172,34 @@ async fn a_deleted_account_leaves_a_folder_that_is_as_new() {
     bob.client.close().await;
     system.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_can_be_forgotten_without_a_network_and_in_the_middle_of_a_send() {
+    let system = System::builder().start().await.unwrap();
+    let (mut ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
+    ada.link_is_up().await;
+    let talk = ada.direct_with("bob").await;
+    system.stop_fetch().await;
+    ada.client.send_text(talk.id, "never said").await.unwrap();
+    ada.client.forget_account().await.unwrap();
+    assert_eq!(ada.client.unsent().await.unwrap(), []);
+    super::support::until(async || ada.client.link().is_none()).await;
+    system.start_fetch().await.unwrap();
+    let cleo = nudge_client_sdk::NewAccount {
+        handle: "cleo".to_owned(),
+        password: nudge_harness::system::PASSWORD.to_owned(),
+        display_name: String::new(),
+        invite: None,
+    };
+    ada.client.register(cleo).await.unwrap();
+    ada.client.log_in("cleo", nudge_harness::system::PASSWORD).await.unwrap();
+    // The folder works for its new account, at once.
+    let talk = ada.direct_with("bob").await;
+    ada.send(talk.id, "hello from cleo").await;
+    assert_eq!(bob.next_texts(1).await, ["hello from cleo"]);
+    bob.send(talk.id, "welcome").await;
+    assert_eq!(ada.next_texts(1).await, ["welcome"]);
+    ada.client.close().await;
+    bob.client.close().await;
+    system.shutdown().await;
+}

@@ -83,8 +83,11 @@ impl System {
     }
 
     /// Ends signal at once: its clients see their connections end without a word.
-    pub fn abort_signal(&self) {
-        drop(lock(&self.signal).take());
+    pub async fn abort_signal(&self) {
+        let signal = lock(&self.signal).take();
+        if let Some(signal) = signal {
+            self.runtime.run(signal.abort()).await;
+        }
     }
 
     /// Stops and starts signal.

@@ -33,7 +33,7 @@ async fn what_was_sent_is_there_after_a_restart_of_each_part_at_the_same_address
                 0 => system.restart_fetch().await.unwrap(),
                 1 => system.restart_signal().await.unwrap(),
                 2 => system.restart().await.unwrap(),
-                _ => system.abort_signal(),
+                _ => system.abort_signal().await,
             }
             assert_eq!((system.url(), system.signal_addr()), (url.clone(), signal));
             let page = bob.inbox("1.0", 100).await.unwrap();
