@@ -16,9 +16,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nudge-fetch", &["nudge-proto"]),
     ("nudge-server", &["nudge-proto", "nudge-signal", "nudge-fetch"]),
     ("nudge-client-sdk", &["nudge-proto"]),
+    ("nudge-test-servers", &[]),
     (
         "nudge-harness",
-        &["nudge-proto", "nudge-signal", "nudge-fetch", "nudge-server", "nudge-client-sdk"],
+        &[
+            "nudge-proto",
+            "nudge-signal",
+            "nudge-fetch",
+            "nudge-server",
+            "nudge-client-sdk",
+            "nudge-test-servers",
+        ],
     ),
     ("nudge", &["nudge-proto", "nudge-signal", "nudge-fetch", "nudge-server", "nudge-client-sdk"]),
 ];
@@ -91,6 +99,7 @@ fn no_source_file_ate_everything() {
         "server/src",
         "client-sdk/src",
         "harness/src",
+        "harness/servers/src",
     ] {
         rust_files(&root.join(folder), &mut files);
     }

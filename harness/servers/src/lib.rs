@@ -1,0 +1,1 @@
+//! The real servers that tests need, as child processes of the test.
