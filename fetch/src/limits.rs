@@ -64,3 +64,8 @@ pub const UPLOAD_TIME: Duration = Duration::from_secs(8 * 24 * 3600);
 pub const WATCH_STREAMS_MAX: usize = 1024;
 /// Devices that one watch stream may hold.
 pub const WATCH_SESSIONS_MAX: usize = 4_000_000;
+/// Messages above a read mark among which those of others are counted as unread: who says more than that
+/// without ever reading is not told of what came after.
+pub const UNREAD_WALK_MAX: u32 = 10_000;
+/// Inbox entries that one step of an account's deletion removes.
+pub const DELETED_ENTRIES_AT_ONCE: u32 = 2000;

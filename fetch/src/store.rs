@@ -16,6 +16,7 @@ mod media;
 mod messages;
 mod moved;
 pub mod sqlite;
+mod stored;
 mod upkeep;
 
 pub mod rules;

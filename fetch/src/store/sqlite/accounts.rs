@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use nudge_proto::{Handle, UserId, limits::BLOCKS_PER_USER_MAX};
+use nudge_proto::{Handle, UserId};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -8,8 +8,12 @@ use super::{
     members::leave,
     rows::{id, int, optional_id},
 };
-use crate::store::{
-    Account, AccountCreated, Accounts, NewAccount, Outcome, StoreError, UnixMs, User,
+use crate::{
+    limits::DELETED_ENTRIES_AT_ONCE,
+    store::{
+        Account, AccountCreated, Accounts, NewAccount, Outcome, StoreError, UnixMs, User,
+        rules::{HandleOwner, judge_handle, judge_new_block},
+    },
 };
 
 #[async_trait]
@@ -151,6 +155,13 @@ fn account(row: &SqliteRow) -> Result<Account, StoreError> {
     Ok(Account { user: user(row)?, password_hash: row.try_get("password_hash")? })
 }
 
+fn handle_owner(row: &SqliteRow) -> Result<HandleOwner, StoreError> {
+    Ok(HandleOwner {
+        request_id: optional_id(row, "request_id")?,
+        deleted: row.try_get::<Option<i64>, _>("deleted_at")?.is_some(),
+    })
+}
+
 async fn create(
     db: &mut SqliteConnection,
     new: &NewAccount,
@@ -161,12 +172,8 @@ async fn create(
         .fetch_optional(&mut *db)
         .await?;
     if let Some(row) = taken {
-        let is_retry = optional_id(&row, "request_id")? == Some(new.request_id.uuid())
-            && row.try_get::<Option<i64>, _>("deleted_at")?.is_none();
-        return match is_retry {
-            true => Ok(AccountCreated { account: account(&row)?, created: false }),
-            false => Err(StoreError::HandleTaken(new.handle.clone())),
-        };
+        judge_handle(new, &handle_owner(&row)?)?;
+        return Ok(AccountCreated { account: account(&row)?, created: false });
     }
     let row = sqlx::query(
         "INSERT INTO users (id, handle, display_name, password_hash, request_id, issuer_subject, \
@@ -215,9 +222,7 @@ async fn set_block(
         .bind(user_id.uuid())
         .fetch_one(&mut *db)
         .await?;
-    if count.cast_unsigned() as usize >= BLOCKS_PER_USER_MAX {
-        return Err(StoreError::LimitReached { what: "blocked users", limit: BLOCKS_PER_USER_MAX });
-    }
+    judge_new_block(count.cast_unsigned() as usize)?;
     sqlx::query("INSERT INTO blocks (user_id, blocked_id) VALUES (?, ?)")
         .bind(user_id.uuid())
         .bind(other.uuid())
@@ -278,10 +283,10 @@ async fn empty(db: &mut SqliteConnection, user_id: UserId) -> Result<(), StoreEr
          (SELECT seq FROM inbox_entries WHERE user_id = ?1 ORDER BY seq LIMIT ?2)",
     )
     .bind(user_id.uuid())
-    .bind(REMOVED_AT_ONCE)
+    .bind(DELETED_ENTRIES_AT_ONCE)
     .execute(&mut *db)
     .await?;
-    if removed.rows_affected() >= REMOVED_AT_ONCE.cast_unsigned() {
+    if removed.rows_affected() >= u64::from(DELETED_ENTRIES_AT_ONCE) {
         return Ok(());
     }
     for statement in [
@@ -293,6 +298,3 @@ async fn empty(db: &mut SqliteConnection, user_id: UserId) -> Result<(), StoreEr
     }
     Ok(())
 }
-
-/// Inbox entries of one step of a deletion.
-const REMOVED_AT_ONCE: i64 = 2000;

@@ -7,11 +7,13 @@ use uuid::Uuid;
 use super::{
     fan_out::{Content, Entry, fan_out},
     members::{Joining, join},
-    messages::encode_change,
     receipts::mark_due,
-    rows::{id, int, number, role_word},
+    rows::{id, int, number},
 };
-use crate::store::{ChangeKind, Moved, Role, StoreError, UnixMs};
+use crate::store::{
+    ChangeKind, Moved, Role, StoreError, UnixMs,
+    stored::{encode_change, role_word},
+};
 
 /// Who changes what, when.
 #[derive(Clone, Copy, Debug)]

@@ -1,16 +1,18 @@
 //! New conversations.
 
-use nudge_proto::{ConversationId, ConversationSeq, RequestId, UserId, limits::GROUP_MEMBERS_MAX};
+use nudge_proto::{ConversationId, ConversationSeq, RequestId, UserId};
 use sqlx::SqliteConnection;
 
 use super::{
     accounts::is_live,
     changes::{self, Deed},
     members::{Joining, join},
-    rows::{id, int, json, kind_word, required_digest},
+    rows::{id, int, json, required_digest},
 };
 use crate::store::{
-    ChangeKind, ConversationKind, NewConversation, Outcome, Role, StoreError, rules::group_digest,
+    ChangeKind, ConversationKind, NewConversation, Outcome, Role, StoreError,
+    rules::{direct_other, group_digest, group_others, judge_group_retry},
+    stored::kind_word,
 };
 
 type Created = Outcome<(ConversationId, bool)>;
@@ -35,13 +37,8 @@ async fn create_direct(
     db: &mut SqliteConnection,
     new: &NewConversation,
 ) -> Result<Created, StoreError> {
-    let (creator, _) = new.creator;
-    let &[other] = new.members.as_slice() else {
-        return Err(invalid("a direct conversation has exactly one other member"));
-    };
-    if other == creator {
-        return Err(invalid("a direct conversation needs another user than yourself"));
-    }
+    let creator = new.creator.0;
+    let other = direct_other(new)?;
     if !is_live(db, other).await? {
         return Err(StoreError::NotFound("user"));
     }
@@ -90,13 +87,7 @@ async fn create_group(
         return Ok(Outcome::quiet((existing, false)));
     }
     let (creator, device) = new.creator;
-    let mut members = new.members.clone();
-    members.retain(|member| *member != creator);
-    members.sort_unstable();
-    members.dedup();
-    if members.len() + 1 > GROUP_MEMBERS_MAX {
-        return Err(StoreError::ConversationFull { limit: GROUP_MEMBERS_MAX });
-    }
+    let members = group_others(new)?;
     check_may_join(db, &members, creator).await?;
     insert(db, new, None).await?;
     let mut joining = vec![Joining { user_id: creator, role: Role::Admin, known: true }];
@@ -128,10 +119,8 @@ async fn find_group(
     let Some(row) = row else {
         return Ok(None);
     };
-    if required_digest(&row, "request_digest")? != group_digest(new) {
-        return Err(StoreError::IdempotencyConflict(request_id.uuid()));
-    }
-    Ok(Some(id(&row, "id")?))
+    let made = (id(&row, "id")?, required_digest(&row, "request_digest")?);
+    judge_group_retry(new, request_id, made).map(Some)
 }
 
 /// All are there, and none blocks the creator.
@@ -179,8 +168,4 @@ async fn insert(
     .execute(db)
     .await?;
     Ok(())
-}
-
-fn invalid(what: &str) -> StoreError {
-    StoreError::Invalid(what.to_owned())
 }

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use nudge_proto::{Cursor, DeviceId, InboxSeq, UserId, limits::DEVICES_PER_USER_MAX};
+use nudge_proto::{Cursor, DeviceId, InboxSeq, UserId};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::store::{
     Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed, StoreError, UnixMs,
-    rules::{RefreshVerdict, judge_refresh},
+    rules::{RefreshVerdict, judge_new_device, judge_refresh},
 };
 
 #[async_trait]
@@ -127,9 +127,7 @@ async fn open_device(
             .bind(open.user_id.uuid())
             .fetch_one(&mut *db)
             .await?;
-    if active.cast_unsigned() as usize >= DEVICES_PER_USER_MAX {
-        return Err(StoreError::LimitReached { what: "devices", limit: DEVICES_PER_USER_MAX });
-    }
+    judge_new_device(active.cast_unsigned() as usize)?;
     let seq = inbox_head(db, open.user_id.uuid()).await?;
     sqlx::query(
         "INSERT INTO devices (user_id, id, name, created_at, acked_seq, refresh_chain, refresh_n) \

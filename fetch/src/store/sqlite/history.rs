@@ -1,10 +1,7 @@
 //! What a user may see of conversations, one message or a page at a time.
 
 use futures::TryStreamExt;
-use nudge_proto::{
-    ConversationId, ConversationSeq, MessageId, UserId,
-    limits::{LIST_PAGE_MAX, PAGE_BYTES_MAX},
-};
+use nudge_proto::{ConversationId, ConversationSeq, MessageId, UserId, limits::LIST_PAGE_MAX};
 use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -13,7 +10,7 @@ use super::{
     rows::{int, number},
     visible::{intervals, newest_of_all},
 };
-use crate::store::{History, HistoryItem, Message, StoreError, UnixMs};
+use crate::store::{History, HistoryItem, Message, StoreError, UnixMs, rules::PageRoom};
 
 pub(super) async fn message(
     db: &mut SqliteConnection,
@@ -45,7 +42,8 @@ pub(super) async fn page(
     if !was_member(db, user_id, id).await? {
         return Err(StoreError::NotFound("conversation"));
     }
-    let mut page = Page::new(limit.clamp(1, LIST_PAGE_MAX));
+    let limit = limit.clamp(1, LIST_PAGE_MAX);
+    let mut page = Page { room: PageRoom::new(limit), rows: Vec::new(), next_before: None };
     let before = before.map_or(i64::MAX, |before| int(before.0));
     let intervals = sqlx::query(AssertSqlSafe(intervals()))
         .bind(user_id.uuid())
@@ -60,7 +58,7 @@ pub(super) async fn page(
             .bind(id.uuid())
             .bind(int(number(&interval, "from_seq")?))
             .bind(int(number(&interval, "below_seq")?))
-            .bind(page.limit as i64 + 1)
+            .bind(limit as i64 + 1)
             .fetch(&mut *db);
         while page.next_before.is_none()
             && let Some(row) = found.try_next().await?
@@ -76,25 +74,18 @@ pub(super) async fn page(
 
 /// Rows, as many as one page may have.
 struct Page {
-    limit: usize,
-    bytes: usize,
+    room: PageRoom,
     rows: Vec<SqliteRow>,
     /// Set once a row had no place.
     next_before: Option<ConversationSeq>,
 }
 
 impl Page {
-    fn new(limit: usize) -> Self {
-        Self { limit, bytes: 0, rows: Vec::with_capacity(limit), next_before: None }
-    }
-
     fn take(&mut self, row: SqliteRow) -> Result<(), StoreError> {
-        self.bytes += weight(&row)?;
-        let is_full = self.rows.len() == self.limit || self.bytes > PAGE_BYTES_MAX;
-        if is_full && !self.rows.is_empty() {
-            self.next_before = Some(ConversationSeq(number(&row, "seq")? + 1));
-        } else {
+        if self.room.take(weight(&row)?) {
             self.rows.push(row);
+        } else {
+            self.next_before = Some(ConversationSeq(number(&row, "seq")? + 1));
         }
         Ok(())
     }

@@ -6,12 +6,12 @@ use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 use super::{
     SqliteStore,
     messages::{MESSAGE_COLUMNS, read_items, weight},
-    receipts::{self, decode_receipt},
+    receipts,
     rows::{id, int, number, optional_number},
 };
 use crate::store::{
     Ack, HistoryItem, InboxEntry, InboxItem, InboxPage, Inboxes, Moved, PageLimits, StoreError,
-    UnixMs,
+    UnixMs, stored::decode_receipt,
 };
 
 #[async_trait]

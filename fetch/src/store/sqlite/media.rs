@@ -9,6 +9,7 @@ use super::{
 };
 use crate::store::{
     Append, AppendCommit, Media, Medium, MediumState, NewUpload, StoreError, UnixMs, Upload,
+    rules::{MediaUse, judge_upload, judge_upload_retry},
 };
 
 #[async_trait]
@@ -108,14 +109,11 @@ async fn create(db: &mut SqliteConnection, new: &NewUpload) -> Result<(Upload, b
     .bind(new.request_id.map(RequestId::uuid))
     .fetch_optional(&mut *db)
     .await?;
-    if let (Some(row), Some(request_id)) = (existing, new.request_id) {
-        let declared = (number(&row, "size")?, digest(&row, "declared_sha256")?);
-        if declared != (new.size, new.declared_sha256) {
-            return Err(StoreError::IdempotencyConflict(request_id.uuid()));
-        }
+    if let Some(row) = existing {
+        judge_upload_retry(new, number(&row, "size")?, digest(&row, "declared_sha256")?)?;
         return Ok((own_upload(db, new.owner_id, id(&row, "id")?).await?, false));
     }
-    check_quota(db, new).await?;
+    judge_upload(new, media_use(db, new.owner_id).await?)?;
     sqlx::query(
         "INSERT INTO media (id, owner_id, request_id, file_name, content_type, size, \
          declared_sha256, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -139,25 +137,15 @@ async fn create(db: &mut SqliteConnection, new: &NewUpload) -> Result<(Upload, b
     Ok((own_upload(db, new.owner_id, new.id).await?, true))
 }
 
-async fn check_quota(db: &mut SqliteConnection, new: &NewUpload) -> Result<(), StoreError> {
+async fn media_use(db: &mut SqliteConnection, owner_id: UserId) -> Result<MediaUse, StoreError> {
     let (bytes, unfinished): (i64, i64) = sqlx::query_as(
         "SELECT coalesce(sum(size), 0), count(*) FILTER (WHERE completed_at IS NULL) \
          FROM media WHERE owner_id = ?",
     )
-    .bind(new.owner_id.uuid())
+    .bind(owner_id.uuid())
     .fetch_one(db)
     .await?;
-    let left = new.quota.bytes.saturating_sub(bytes.cast_unsigned());
-    if new.size > left {
-        return Err(StoreError::QuotaExceeded { needed: new.size, left });
-    }
-    if unfinished.cast_unsigned() as usize >= new.quota.unfinished {
-        return Err(StoreError::LimitReached {
-            what: "unfinished uploads",
-            limit: new.quota.unfinished,
-        });
-    }
-    Ok(())
+    Ok(MediaUse { bytes: bytes.cast_unsigned(), unfinished: unfinished.cast_unsigned() as usize })
 }
 
 async fn own_upload(

@@ -6,12 +6,12 @@ use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use super::{
     accounts::{blocks, is_live},
     changes::{self, Deed},
-    receipts::receipt_at_joining,
-    rows::{id, int, json, kind, number, role, role_word},
+    rows::{id, int, json, kind, number, role},
 };
 use crate::store::{
     ChangeKind, Moved, Outcome, Role, StoreError,
     rules::{Room, Seat},
+    stored::{receipt_at_joining, role_word},
 };
 
 /// Refuses who is no present member.

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use nudge_proto::{ConversationId, ConversationSeq, pb::content as pb};
-use prost::Message as _;
+use nudge_proto::{ConversationId, ConversationSeq};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::rows::{id, json, medium, number, optional_number, time};
-use crate::store::{Change, ChangeKind, HistoryItem, Medium, Message, Role, StoreError, UnixMs};
+use crate::store::{
+    Change, ChangeKind, HistoryItem, Medium, Message, StoreError, UnixMs, rules::row_weight,
+    stored::decode_change,
+};
 
 /// The columns that [`read_items`] reads, from `messages m`.
 pub(super) const MESSAGE_COLUMNS: &str = "m.conversation_id, m.seq, m.id, m.sender_id, m.change, \
@@ -27,9 +29,9 @@ pub(super) async fn read_items(
 ) -> Result<Vec<HistoryItem>, StoreError> {
     let mut media = media_of(db, rows).await?;
     let item = |row: &SqliteRow| {
-        let change: Option<Vec<u8>> = row.try_get("change")?;
-        Ok(match change {
-            Some(change) => HistoryItem::Change(decode_change(row, &change)?),
+        let stored: Option<&[u8]> = row.try_get("change")?;
+        Ok(match stored {
+            Some(stored) => HistoryItem::Change(change(row, decode_change(stored)?)?),
             None => {
                 let mut message = message(row)?;
                 let key = (message.conversation_id, message.seq);
@@ -45,13 +47,8 @@ pub(super) async fn read_items(
 pub(super) fn weight(row: &SqliteRow) -> Result<usize, StoreError> {
     let body: Option<&[u8]> = row.try_get("body")?;
     let media = optional_number(row, "media_count")?.unwrap_or(0) as usize;
-    Ok(ROW_WEIGHT + body.map_or(0, <[u8]>::len) + media * MEDIUM_WEIGHT)
+    Ok(row_weight(body.map_or(0, <[u8]>::len), media))
 }
-
-/// Ids, numbers, times and the content type of one row, in bytes.
-const ROW_WEIGHT: usize = 256;
-/// A medium's names and digest, in bytes.
-const MEDIUM_WEIGHT: usize = 512;
 
 fn message(row: &SqliteRow) -> Result<Message, StoreError> {
     let body: Vec<u8> = row.try_get("body")?;
@@ -101,44 +98,7 @@ async fn media_of(
     Ok(media)
 }
 
-/// What of a change is not in the message's own columns.
-pub(super) fn encode_change(kind: &ChangeKind) -> Vec<u8> {
-    let mut change = pb::Change::default();
-    let (kind, user, role, title) = match kind {
-        ChangeKind::Created => (pb::ChangeKind::Created, None, None, None),
-        ChangeKind::Joined(user, role) => (pb::ChangeKind::Joined, Some(user), Some(role), None),
-        ChangeKind::Left(user) => (pb::ChangeKind::Left, Some(user), None, None),
-        ChangeKind::Removed(user) => (pb::ChangeKind::Removed, Some(user), None, None),
-        ChangeKind::Role(user, role) => (pb::ChangeKind::Role, Some(user), Some(role), None),
-        ChangeKind::Title(title) => (pb::ChangeKind::Title, None, None, Some(title)),
-    };
-    change.set_kind(kind);
-    change.user_id = user.map(ToString::to_string);
-    change.role = role.map(|role| match role {
-        Role::Member => pb::Role::Member.into(),
-        Role::Admin => pb::Role::Admin.into(),
-    });
-    change.title = title.cloned();
-    change.encode_to_vec()
-}
-
-fn decode_change(row: &SqliteRow, bytes: &[u8]) -> Result<Change, StoreError> {
-    let damaged = |what: &str| StoreError::Damaged(format!("a change with {what}"));
-    let change = pb::Change::decode(bytes).map_err(|error| damaged(&error.to_string()))?;
-    let user = || {
-        let user = change.user_id.as_deref().ok_or_else(|| damaged("no user"))?;
-        user.parse().map_err(|_| damaged("a user that is no id"))
-    };
-    let role = if change.role() == pb::Role::Admin { Role::Admin } else { Role::Member };
-    let kind = match change.kind() {
-        pb::ChangeKind::Unspecified => return Err(damaged("no kind")),
-        pb::ChangeKind::Created => ChangeKind::Created,
-        pb::ChangeKind::Joined => ChangeKind::Joined(user()?, role),
-        pb::ChangeKind::Left => ChangeKind::Left(user()?),
-        pb::ChangeKind::Removed => ChangeKind::Removed(user()?),
-        pb::ChangeKind::Role => ChangeKind::Role(user()?, role),
-        pb::ChangeKind::Title => ChangeKind::Title(change.title.clone().unwrap_or_default()),
-    };
+fn change(row: &SqliteRow, kind: ChangeKind) -> Result<Change, StoreError> {
     Ok(Change {
         id: id(row, "id")?,
         conversation_id: id(row, "conversation_id")?,

@@ -1,7 +1,6 @@
 //! Receipt entries: merged, superseding, at most once a second per conversation.
 
-use nudge_proto::{ConversationId, ConversationSeq, UserId, pb::content as pb};
-use prost::Message as _;
+use nudge_proto::{ConversationId, ConversationSeq, UserId};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -9,8 +8,9 @@ use super::{
     rows::{id, int, json, kind, number, optional_number},
 };
 use crate::store::{
-    Moved, Receipt, StoreError, UnixMs,
+    Moved, StoreError, UnixMs,
     rules::{MarkedMember, receipt_for},
+    stored::encode_receipt,
 };
 
 /// Notes that the conversations' marks moved. No receipt is due later than one interval from now: a clock
@@ -163,43 +163,6 @@ async fn tell(
     .await?;
     let entries: Vec<_> = news.iter().map(|news| news.entry(now)).collect();
     Ok(fan_out(db, &entries).await?.into_iter().flatten().collect())
-}
-
-/// What a member who just joined need not be told: his own marks.
-pub(super) fn receipt_at_joining(own_read: ConversationSeq) -> Vec<u8> {
-    pb::Receipt { own_read_seq: own_read.0, ..pb::Receipt::default() }.encode_to_vec()
-}
-
-/// A receipt as it is stored; its conversation stands in the row.
-fn encode_receipt(receipt: &Receipt) -> Vec<u8> {
-    pb::Receipt {
-        conversation_id: String::new(),
-        delivered_seq: receipt.delivered.0,
-        read_seq: receipt.read.0,
-        own_read_seq: receipt.own_read.0,
-        newest_own_seq: receipt.newest_own.0,
-        delivered_count: receipt.delivered_count,
-        read_count: receipt.read_count,
-    }
-    .encode_to_vec()
-}
-
-/// A receipt as it is read.
-pub(super) fn decode_receipt(
-    conversation_id: ConversationId,
-    bytes: &[u8],
-) -> Result<Receipt, StoreError> {
-    let receipt = pb::Receipt::decode(bytes)
-        .map_err(|error| StoreError::Damaged(format!("a receipt: {error}")))?;
-    Ok(Receipt {
-        conversation_id,
-        delivered: ConversationSeq(receipt.delivered_seq),
-        read: ConversationSeq(receipt.read_seq),
-        own_read: ConversationSeq(receipt.own_read_seq),
-        newest_own: ConversationSeq(receipt.newest_own_seq),
-        delivered_count: receipt.delivered_count,
-        read_count: receipt.read_count,
-    })
 }
 
 /// A newer receipt supersedes an older one at most this often.

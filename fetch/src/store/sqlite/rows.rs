@@ -5,7 +5,10 @@ use serde::Serialize;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use crate::store::{ConversationKind, Medium, Role, StoreError, UnixMs};
+use crate::store::{
+    ConversationKind, Medium, Role, StoreError, UnixMs,
+    stored::{parse_kind, parse_role},
+};
 
 /// An id of any kind.
 pub(super) fn id<I: From<Uuid>>(row: &SqliteRow, column: &str) -> Result<I, StoreError> {
@@ -69,36 +72,12 @@ pub(super) fn required_digest(row: &SqliteRow, column: &str) -> Result<[u8; 32],
     digest(row, column)?.ok_or_else(|| StoreError::Damaged(format!("{column} is missing")))
 }
 
-pub(super) const fn kind_word(kind: ConversationKind) -> &'static str {
-    match kind {
-        ConversationKind::Direct => "direct",
-        ConversationKind::Group => "group",
-    }
-}
-
 pub(super) fn kind(row: &SqliteRow) -> Result<ConversationKind, StoreError> {
-    let word: String = row.try_get("kind")?;
-    match word.as_str() {
-        "direct" => Ok(ConversationKind::Direct),
-        "group" => Ok(ConversationKind::Group),
-        other => Err(StoreError::Damaged(format!("unknown kind of conversation {other:?}"))),
-    }
-}
-
-pub(super) const fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Member => "member",
-        Role::Admin => "admin",
-    }
+    parse_kind(row.try_get("kind")?)
 }
 
 pub(super) fn role(row: &SqliteRow) -> Result<Role, StoreError> {
-    let word: String = row.try_get("role")?;
-    match word.as_str() {
-        "member" => Ok(Role::Member),
-        "admin" => Ok(Role::Admin),
-        other => Err(StoreError::Damaged(format!("unknown role {other:?}"))),
-    }
+    parse_role(row.try_get("role")?)
 }
 
 /// A row of `media`, if it is complete.

@@ -8,7 +8,10 @@ use super::{
     rows::{int, number, time},
     sweep,
 };
-use crate::store::{Key, KeyPurpose, Retention, StoreError, StoreIdentity, Swept, UnixMs, Upkeep};
+use crate::store::{
+    Key, KeyPurpose, Retention, StoreError, StoreIdentity, Swept, UnixMs, Upkeep,
+    stored::purpose_word,
+};
 
 #[async_trait]
 impl Upkeep for SqliteStore {
@@ -78,14 +81,6 @@ impl SqliteStore {
                 })
             })
             .await
-    }
-}
-
-const fn purpose_word(purpose: KeyPurpose) -> &'static str {
-    match purpose {
-        KeyPurpose::Ticket => "ticket",
-        KeyPurpose::Access => "access",
-        KeyPurpose::Refresh => "refresh",
     }
 }
 

@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use futures::TryStreamExt;
-use nudge_proto::{
-    ConversationId, ConversationSeq, Cursor, UserId,
-    limits::{PAGE_BYTES_MAX, UNREAD_COUNT_MAX},
-};
+use nudge_proto::{ConversationId, ConversationSeq, Cursor, UserId, limits::UNREAD_COUNT_MAX};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
@@ -16,9 +13,12 @@ use super::{
     rows::{epoch, id, inbox_head, int, json, kind, number, optional_number, role, time},
     visible::{Kind, newest_message},
 };
-use crate::store::{
-    Conversation, ConversationKind, ConversationList, HistoryItem, Member, Message, StoreError,
-    UnixMs,
+use crate::{
+    limits::UNREAD_WALK_MAX,
+    store::{
+        Conversation, ConversationKind, ConversationList, HistoryItem, Member, Message, StoreError,
+        UnixMs, rules::PageRoom,
+    },
 };
 
 /// One conversation, of a present or a former member.
@@ -102,10 +102,6 @@ pub(super) fn present_sql(page: &str) -> String {
     )
 }
 
-/// Messages above the read mark among which those of others are counted: who says more than that without
-/// ever reading is not told of what came after.
-const UNREAD_WALK_MAX: u32 = 10_000;
-
 /// What was there when a former member left; nothing of what came later.
 async fn former_rows(
     db: &mut SqliteConnection,
@@ -183,10 +179,10 @@ async fn last_messages(
          ON m.conversation_id = unhex(value->>0, '-') AND m.seq = value->>1 ORDER BY key"
     );
     let mut found = sqlx::query(AssertSqlSafe(sql)).bind(json(&wanted)?).fetch(&mut *db);
-    let (mut rows, mut bytes) = (Vec::with_capacity(wanted.len()), 0);
+    let mut room = PageRoom::new(wanted.len());
+    let mut rows = Vec::with_capacity(wanted.len());
     while let Some(row) = found.try_next().await? {
-        bytes += weight(&row)?;
-        if bytes > PAGE_BYTES_MAX && !rows.is_empty() {
+        if !room.take(weight(&row)?) {
             full_at = places[rows.len()];
             break;
         }
