@@ -88,6 +88,10 @@ fn limited(key: &str, value: String, bytes_max: usize) -> Result<String, MediaEr
             value.len()
         )));
     }
+    // No file system has such a name, and no database of ours such a text.
+    if value.contains('\0') {
+        return Err(MediaError::Invalid(format!("{key} in Upload-Metadata has a zero byte")));
+    }
     Ok(value)
 }
 
@@ -203,6 +207,8 @@ mod tests {
             format!("filename {}", STANDARD.encode([0xff, 0xfe])),
             pair("filename", &"x".repeat(FILE_NAME_BYTES_MAX + 1)),
             pair("content_type", &"x".repeat(CONTENT_TYPE_BYTES_MAX + 1)),
+            pair("filename", "photo\0.jpg"),
+            pair("content_type", "image/\0"),
             pair("sha256", "ab"),
             pair("request_id", "seven"),
         ] {
