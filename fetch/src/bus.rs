@@ -29,6 +29,13 @@ pub enum BusEvent {
         /// Where and who.
         typing: Typing,
     },
+    /// An operator ends the connections of a device, or all of the user's; they may come back.
+    Kicked {
+        /// Whose.
+        user_id: UserId,
+        /// Which; `None` for all.
+        device_id: Option<DeviceId>,
+    },
     /// A device, or every device of the user, was revoked.
     Revoked {
         /// Whose.

@@ -30,7 +30,9 @@ pub use conversations::{
 };
 pub use devices::{Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed};
 pub use error::StoreError;
-pub use inboxes::{Ack, InboxEntry, InboxItem, InboxPage, Inboxes, PageLimits, Receipt};
+pub use inboxes::{
+    Ack, AckVerdict, InboxEntry, InboxItem, InboxPage, Inboxes, PageLimits, Receipt,
+};
 pub use media::{Append, AppendCommit, Media, MediaQuota, Medium, MediumState, NewUpload, Upload};
 pub use messages::{History, HistoryItem, Message, Messages, Send, Sent};
 pub use moved::{Moved, Outcome};

@@ -45,6 +45,7 @@ impl CloseCode {
             Self::HelloTimeout => "no hello came in time: it must be the first frame",
             Self::TooManyConnections => "this user holds too many connections here",
             Self::CutShort => "the stream ended within a frame: it was cut on the way",
+            Self::Kicked => "an operator ended this connection: come back in a moment",
             Self::BadTicket => "the connect ticket is malformed or forged: log in again",
             Self::TicketExpired => "the connect ticket is past its time: refresh the session",
             Self::Revoked => "this device was revoked: log in as a new one",

@@ -75,14 +75,15 @@ pub trait Conversations: Send + Sync + 'static {
         now: UnixMs,
     ) -> Result<Outcome<()>, StoreError>;
 
-    /// Moves a member's read mark forward; never back, never above the head.
+    /// Moves a member's read mark forward; never back, never above the head. Returns where it stood
+    /// before.
     async fn mark_read(
         &self,
         user_id: UserId,
         id: ConversationId,
         seq: ConversationSeq,
         now: UnixMs,
-    ) -> Result<(), StoreError>;
+    ) -> Result<ConversationSeq, StoreError>;
 
     /// Every present member's marks; in a direct conversation the other's only as far as own messages
     /// reached him.

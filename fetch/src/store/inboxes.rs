@@ -23,17 +23,13 @@ pub trait Inboxes: Send + Sync + 'static {
     ) -> Result<InboxPage, StoreError>;
 
     /// Moves devices' marks forward, and with them the delivered marks of what they cover; a verdict
-    /// per ack, in their order. Never moves a mark back.
+    /// per ack, in their order, with where the mark stood before. Never moves a mark back.
     ///
     /// # Errors
     ///
     /// As a whole only when the store is unavailable; each ack may be
     /// [`StoreError::EpochMismatch`], [`StoreError::CursorAhead`] or [`StoreError::DeviceRevoked`].
-    async fn ack(
-        &self,
-        acks: Vec<Ack>,
-        now: UnixMs,
-    ) -> Result<Vec<Result<(), StoreError>>, StoreError>;
+    async fn ack(&self, acks: Vec<Ack>, now: UnixMs) -> Result<Vec<AckVerdict>, StoreError>;
 
     /// Writes the receipt entries that are due, superseding older ones; a bounded number of
     /// conversations a call. Returns what moved, and when the next one is due.
@@ -53,6 +49,9 @@ pub struct Ack {
     /// Up to where.
     pub cursor: Cursor,
 }
+
+/// The device's mark before the ack, which is what the ack found there; or why it was refused.
+pub type AckVerdict = Result<InboxSeq, StoreError>;
 
 /// How large a page may be.
 #[derive(Clone, Copy, Debug)]

@@ -96,14 +96,27 @@ impl Held {
 
     /// Lets a device's session go, or all of the user's, and tells their streams.
     pub(super) fn revoke(&mut self, user_id: UserId, device_id: Option<DeviceId>) {
+        for session in self.let_go(user_id, device_id) {
+            session.down.push(Down::Revoked { user_id, device_id: Some(session.device_id) });
+        }
+    }
+
+    /// Ends a device's session, or all of the user's; they may come back.
+    pub(super) fn kick(&mut self, user_id: UserId, device_id: Option<DeviceId>) {
+        for session in self.let_go(user_id, device_id) {
+            session.down.displace(session.key, CloseCode::Kicked);
+        }
+    }
+
+    fn let_go(&mut self, user_id: UserId, device_id: Option<DeviceId>) -> Vec<HeldSession> {
         let of_device = |session: &&HeldSession| {
             device_id.is_none_or(|device_id| device_id == session.device_id)
         };
-        let revoked: Vec<_> = self.sessions(user_id).iter().filter(of_device).cloned().collect();
-        for session in revoked {
+        let gone: Vec<_> = self.sessions(user_id).iter().filter(of_device).cloned().collect();
+        for session in &gone {
             self.remove(session.stream, session.key);
-            session.down.push(Down::Revoked { user_id, device_id: Some(session.device_id) });
         }
+        gone
     }
 
     /// Whether the session is still held under this key.

@@ -159,6 +159,7 @@ impl WatchHub {
                     }
                 }
             }
+            BusEvent::Kicked { user_id, device_id } => self.held().kick(user_id, device_id),
             BusEvent::Revoked { user_id, device_id } => self.tell_revoked(user_id, device_id),
         }
     }

@@ -101,7 +101,7 @@ fn a_status_without_a_known_code_still_says_whether_a_retry_helps() {
 }
 
 /// Number, name, terminal.
-const CLOSE_CODES: [(u32, &str, bool); 17] = [
+const CLOSE_CODES: [(u32, &str, bool); 18] = [
     (0, "CLOSE_CODE_UNSPECIFIED", false),
     (3000, "CLOSE_CODE_DRAINING", false),
     (3001, "CLOSE_CODE_OVERLOADED", false),
@@ -113,6 +113,7 @@ const CLOSE_CODES: [(u32, &str, bool); 17] = [
     (3007, "CLOSE_CODE_HELLO_TIMEOUT", false),
     (3008, "CLOSE_CODE_TOO_MANY_CONNECTIONS", false),
     (3009, "CLOSE_CODE_CUT_SHORT", false),
+    (3010, "CLOSE_CODE_KICKED", false),
     (3500, "CLOSE_CODE_BAD_TICKET", true),
     (3501, "CLOSE_CODE_TICKET_EXPIRED", true),
     (3502, "CLOSE_CODE_REVOKED", true),

@@ -40,14 +40,14 @@ pub async fn acks_have_a_verdict_each_in_their_order(world: &World) {
     ];
     let verdicts = store.ack(acks, world.now()).await.unwrap();
     let expected = [
-        Ok(()),
+        Ok(InboxSeq(0)),
         Err(StoreError::CursorAhead { given: 4, head: 3 }),
         Err(StoreError::DeviceRevoked),
         Err(StoreError::DeviceRevoked),
         Err(StoreError::EpochMismatch { given: epoch.0 + 1, current: epoch.0 }),
         Err(StoreError::DeviceRevoked),
-        Ok(()),
-        Ok(()),
+        Ok(InboxSeq(1)),
+        Ok(InboxSeq(0)),
     ];
     assert_eq!(verdicts, expected);
     assert_eq!((acked(world, bob).await, acked(world, ada).await), (2, 3));
@@ -61,9 +61,9 @@ pub async fn a_mark_never_moves_back(world: &World) {
     for n in 0..3 {
         world.say(ada, direct, format!("{n}")).await;
     }
-    for seq in [3, 1, 2, 3] {
-        world.ack(bob, InboxSeq(seq)).await.unwrap();
-        assert_eq!(acked(world, bob).await, 3);
+    for (seq, before) in [(2, 0), (1, 2), (3, 2), (2, 3), (3, 3)] {
+        assert_eq!(world.ack(bob, InboxSeq(seq)).await, Ok(InboxSeq(before)));
+        assert_eq!(acked(world, bob).await, seq.max(before));
     }
     assert_eq!(world.marks_of(ada, direct, bob).await, (3, 0));
 }
@@ -76,11 +76,18 @@ pub async fn concurrent_acks_end_at_the_highest(world: &World) {
     for n in 0..20 {
         world.say(ada, direct, format!("{n}")).await;
     }
-    let phone = (1..=20).rev().map(|seq| world.ack(bob, InboxSeq(seq)));
-    let other = (1..=15).map(|seq| world.ack(tablet, InboxSeq(seq)));
+    let ack = async |who, seq| world.ack(who, InboxSeq(seq)).await.map(|before| (before.0, seq));
+    let phone = (1..=20).rev().map(|seq| ack(bob, seq));
+    let other = (1..=15).map(|seq| ack(tablet, seq));
     let sends = (0..20).map(|n| world.say(ada, direct, format!("more {n}")));
     let (phone, other, _) = futures::join!(join_all(phone), join_all(other), join_all(sends));
-    assert!(phone.iter().chain(&other).all(Result::is_ok));
+    for (acks, all) in [(phone, 20), (other, 15)] {
+        // From where the mark stood to where it was moved: each number once, whatever overlapped.
+        let numbers = acks.into_iter().flat_map(|ack| ack.map(|(from, to)| from + 1..=to).unwrap());
+        let mut numbers: Vec<_> = numbers.collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=all).collect::<Vec<_>>());
+    }
     assert_eq!((acked(world, bob).await, acked(world, tablet).await), (20, 15));
     assert_eq!(world.marks_of(ada, direct, bob).await, (20, 0));
 }

@@ -45,11 +45,11 @@ pub async fn reading_moves_both_marks_and_never_back(world: &World) {
     for n in 0..3 {
         world.say(ada, direct, format!("{n}")).await;
     }
-    world.read(bob, direct, 2).await;
+    assert_eq!(world.read(bob, direct, 2).await, 0);
     assert_eq!(world.marks_of(ada, direct, bob).await, (2, 2));
-    world.read(bob, direct, 1).await;
+    assert_eq!(world.read(bob, direct, 1).await, 2, "where it stood before");
     assert_eq!(world.marks_of(ada, direct, bob).await, (2, 2));
-    world.read(bob, direct, u64::MAX).await;
+    assert_eq!(world.read(bob, direct, u64::MAX).await, 2);
     assert_eq!(world.marks_of(ada, direct, bob).await, (3, 3), "the head, and no further");
     assert_eq!(world.marks_of(bob, direct, ada).await, (0, 0), "only the own marks move");
     let group = world.group(ada, &[bob]).await;

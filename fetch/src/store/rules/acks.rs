@@ -1,6 +1,6 @@
 use nudge_proto::{Epoch, InboxSeq};
 
-use crate::store::{Ack, StoreError};
+use crate::store::{Ack, AckVerdict, StoreError};
 
 /// A device as it stands when it acknowledges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,12 +13,13 @@ pub struct DeviceMark {
     pub revoked: bool,
 }
 
-/// Judges an ack; true when it moves the device's mark. `device` is `None` for an unknown one.
+/// Judges an ack; the device's mark before it, which a higher cursor moves. `device` is `None` for an
+/// unknown one.
 ///
 /// # Errors
 ///
 /// Acks of another epoch, above the head, or of a revoked device are refused, never applied.
-pub fn judge_ack(ack: &Ack, epoch: Epoch, device: Option<&DeviceMark>) -> Result<bool, StoreError> {
+pub fn judge_ack(ack: &Ack, epoch: Epoch, device: Option<&DeviceMark>) -> AckVerdict {
     if ack.cursor.epoch != epoch {
         return Err(StoreError::EpochMismatch { given: ack.cursor.epoch.0, current: epoch.0 });
     }
@@ -26,5 +27,5 @@ pub fn judge_ack(ack: &Ack, epoch: Epoch, device: Option<&DeviceMark>) -> Result
     if ack.cursor.seq > device.head {
         return Err(StoreError::CursorAhead { given: ack.cursor.seq.0, head: device.head.0 });
     }
-    Ok(ack.cursor.seq > device.acked)
+    Ok(device.acked)
 }

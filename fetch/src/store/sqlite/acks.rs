@@ -10,12 +10,12 @@ use super::{
     rows::{epoch, id, json, number},
 };
 use crate::store::{
-    Ack, StoreError, UnixMs,
+    Ack, AckVerdict, StoreError, UnixMs,
     rules::{DeviceMark, judge_ack},
 };
 
 /// A verdict for each ack, in their order.
-pub(super) type AckVerdicts = Vec<Result<(), StoreError>>;
+pub(super) type AckVerdicts = Vec<AckVerdict>;
 
 type DeviceKey = (UserId, DeviceId);
 
@@ -31,13 +31,14 @@ pub(super) async fn apply(
     let mut judge = |ack: &Ack| {
         let key = (ack.user_id, ack.device_id);
         let device = devices.get_mut(&key);
-        if judge_ack(ack, epoch, device.as_deref())?
+        let before = judge_ack(ack, epoch, device.as_deref())?;
+        if ack.cursor.seq > before
             && let Some(device) = device
         {
-            moved.entry(key).or_insert((device.acked, ack.cursor.seq)).1 = ack.cursor.seq;
+            moved.entry(key).or_insert((before, ack.cursor.seq)).1 = ack.cursor.seq;
             device.acked = ack.cursor.seq;
         }
-        Ok(())
+        Ok(before)
     };
     let verdicts = acks.iter().map(&mut judge).collect();
     let moved: Vec<_> =

@@ -86,7 +86,7 @@ impl Conversations for SqliteStore {
         id: ConversationId,
         seq: ConversationSeq,
         now: UnixMs,
-    ) -> Result<(), StoreError> {
+    ) -> Result<ConversationSeq, StoreError> {
         self.writer.write(move |db| Box::pin(mark_read(db, user_id, id, seq, now))).await
     }
 
@@ -176,8 +176,8 @@ async fn mark_read(
     conversation_id: ConversationId,
     seq: ConversationSeq,
     now: UnixMs,
-) -> Result<(), StoreError> {
-    check_member(db, conversation_id, user_id).await?;
+) -> Result<ConversationSeq, StoreError> {
+    let before = read_mark(db, conversation_id, user_id).await?;
     let moved = sqlx::query(AssertSqlSafe(mark_read_sql()))
         .bind(user_id.uuid())
         .bind(int(seq.0.min(i64::MAX as u64)))
@@ -187,7 +187,24 @@ async fn mark_read(
     if moved.rows_affected() > 0 {
         mark_due(db, &[conversation_id], now).await?;
     }
-    Ok(())
+    Ok(before)
+}
+
+/// A present member's.
+async fn read_mark(
+    db: &mut SqliteConnection,
+    conversation_id: ConversationId,
+    user_id: UserId,
+) -> Result<ConversationSeq, StoreError> {
+    let mark: Option<i64> = sqlx::query_scalar(
+        "SELECT read_seq FROM members WHERE conversation_id = ? AND user_id = ? AND known = 1",
+    )
+    .bind(conversation_id.uuid())
+    .bind(user_id.uuid())
+    .fetch_optional(db)
+    .await?;
+    let mark = mark.ok_or(StoreError::NotFound("conversation"))?;
+    Ok(ConversationSeq(mark.cast_unsigned()))
 }
 
 /// What was read was delivered, whether or not the device said so yet.

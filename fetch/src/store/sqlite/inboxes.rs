@@ -10,8 +10,8 @@ use super::{
     rows::{id, int, number, optional_number},
 };
 use crate::store::{
-    Ack, HistoryItem, InboxEntry, InboxItem, InboxPage, Inboxes, Moved, PageLimits, StoreError,
-    UnixMs, stored::decode_receipt,
+    Ack, AckVerdict, HistoryItem, InboxEntry, InboxItem, InboxPage, Inboxes, Moved, PageLimits,
+    StoreError, UnixMs, stored::decode_receipt,
 };
 
 #[async_trait]
@@ -26,11 +26,7 @@ impl Inboxes for SqliteStore {
         page(&mut *self.read().await?, user_id, after, limits, now).await
     }
 
-    async fn ack(
-        &self,
-        acks: Vec<Ack>,
-        now: UnixMs,
-    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    async fn ack(&self, acks: Vec<Ack>, now: UnixMs) -> Result<Vec<AckVerdict>, StoreError> {
         self.writer.ack(acks, now).await
     }
 

@@ -5,7 +5,8 @@ use nudge_proto::{ClientMessageId, ConversationId, ConversationSeq, Cursor, Inbo
 
 use super::{Person, World, media_kept};
 use crate::store::{
-    Ack, ConversationUpdate, Moved, Outcome, Retention, Send, Sent, StoreError, Swept, UnixMs,
+    Ack, AckVerdict, ConversationUpdate, Moved, Outcome, Retention, Send, Sent, StoreError, Swept,
+    UnixMs,
 };
 
 impl World {
@@ -73,7 +74,7 @@ impl World {
     }
 
     /// Acknowledges an inbox number.
-    pub async fn ack(&self, who: Person, seq: InboxSeq) -> Result<(), StoreError> {
+    pub async fn ack(&self, who: Person, seq: InboxSeq) -> AckVerdict {
         let store = self.store();
         let cursor = Cursor { epoch: store.identity().await?.epoch, seq };
         let ack = Ack { user_id: who.user_id, device_id: who.device_id, cursor };
@@ -86,11 +87,11 @@ impl World {
         self.ack(who, head).await.unwrap();
     }
 
-    /// Reads up to a number.
-    pub async fn read(&self, who: Person, conversation: ConversationId, seq: u64) {
+    /// Reads up to a number; where the mark stood before.
+    pub async fn read(&self, who: Person, conversation: ConversationId, seq: u64) -> u64 {
         let now = self.now();
         let seq = ConversationSeq(seq);
-        self.store().mark_read(who.user_id, conversation, seq, now).await.unwrap();
+        self.store().mark_read(who.user_id, conversation, seq, now).await.unwrap().0
     }
 
     /// Writes every receipt that is due.
