@@ -78,6 +78,9 @@ pub enum StoreError {
     /// The disk is full.
     #[error("the store has no room left")]
     Full,
+    /// The database undid the write, or never began it: nothing has happened.
+    #[error("the store undid what it was asked for: {0}; try again")]
+    Undone(String),
     /// The database could not be reached or failed; whether a write happened is not known.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
@@ -105,7 +108,7 @@ impl StoreError {
             Self::QuotaExceeded { .. } => ErrorCode::QuotaExceeded,
             Self::UploadTakenOver => ErrorCode::UploadTakenOver,
             Self::Full => ErrorCode::StorageFull,
-            Self::Unavailable(_) => ErrorCode::Unavailable,
+            Self::Undone(_) | Self::Unavailable(_) => ErrorCode::Unavailable,
             Self::Damaged(_) => ErrorCode::Internal,
         }
     }

@@ -242,22 +242,3 @@ async fn check_durability(connection: &mut SqliteConnection, path: &Path) -> Res
     }
     Ok(())
 }
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        let is_full = error
-            .as_database_error()
-            .and_then(|error| error.code())
-            .is_some_and(|code| code == SQLITE_FULL);
-        if is_full {
-            return Self::Full;
-        }
-        if matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) {
-            return Self::Damaged(error.to_string());
-        }
-        Self::Unavailable(error.to_string())
-    }
-}
-
-/// SQLite's result code for a full disk.
-const SQLITE_FULL: &str = "13";
