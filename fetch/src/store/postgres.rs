@@ -4,14 +4,28 @@
 //! by user id, then the rest. It is READ COMMITTED: a statement that locks may have waited, hence what depends on
 //! the lock is read by the next statement. Every read is one snapshot.
 
+mod accounts;
+mod changes;
+mod conversations;
+mod creation;
+mod deletion;
+mod devices;
 mod fan_out;
+mod grants;
+mod history;
+mod keys;
 mod locks;
+mod members;
+mod messages;
 mod open;
 mod options;
 mod origin;
 mod receipts;
 mod rows;
 mod transactions;
+mod users;
+mod views;
+mod visible;
 
 use std::time::Duration;
 

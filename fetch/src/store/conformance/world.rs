@@ -74,6 +74,12 @@ impl World {
         Arc::clone(&self.store.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Opens the store once more, beside the one that is open: what another node has. A store of one process
+    /// refuses.
+    pub async fn another_node(&self) -> Arc<dyn Store> {
+        self.place.open().await
+    }
+
     /// Closes the store and opens it again.
     pub async fn reopen(&self) {
         self.close().await;
