@@ -128,10 +128,7 @@ impl Fetch {
         let FetchParts { clock, bus, objects } = parts;
         let objects = match objects {
             Some(objects) => objects,
-            None => {
-                let store_id = store.identity().await?.store_id;
-                Arc::new(LocalObjects::open(&config.objects_path(), store_id).await?)
-            }
+            None => Arc::new(LocalObjects::open(&config.objects_path(), store.as_ref()).await?),
         };
         let uploads = Uploads::new(
             Arc::clone(&store),

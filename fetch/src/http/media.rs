@@ -65,7 +65,7 @@ pub(super) async fn download(
         HttpBody::empty()
     } else {
         // A stream that fails midway breaks the response off: it never looks complete.
-        HttpBody::from_stream(counted(read(&app, caller, id, part.clone()).await?))
+        HttpBody::from_stream(counted(read(&app, caller, &medium, part.clone()).await?))
     };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
@@ -88,13 +88,13 @@ fn counted(stream: ByteStream) -> ByteStream {
 async fn read(
     app: &App,
     caller: Caller,
-    id: MediumId,
+    medium: &Medium,
     part: Range<u64>,
 ) -> Result<ByteStream, ApiError> {
-    match app.objects.read(id, part).await {
+    match app.objects.read(medium.id, &medium.object, part).await {
         Err(error @ ObjectError::NotFound { .. }) => {
             // Removed between the look at the store and here, most likely.
-            app.store.medium(caller.user_id, id, app.clock.now()).await?;
+            app.store.medium(caller.user_id, medium.id, app.clock.now()).await?;
             Err(MediaError::from(error).into())
         }
         other => other.map_err(|error| MediaError::from(error).into()),

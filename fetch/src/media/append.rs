@@ -4,13 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream::BoxStream};
-use nudge_proto::limits::PART_BYTES;
 use tokio_util::sync::CancellationToken;
 
 use super::{MediaError, RunningDigest, tus::BodyChecksum};
 use crate::{
     clock::Clock,
-    objects::{Objects, Segment},
+    objects::{Objects, Unfinished, Writer},
     store::{Append, AppendCommit, Store, StoreError, Upload},
     telemetry,
 };
@@ -19,19 +18,15 @@ use crate::{
 pub type UploadBody =
     BoxStream<'static, Result<Bytes, Box<dyn std::error::Error + Send + Sync + 'static>>>;
 
-/// Writes one request's bytes as one segment, and commits them step by step.
+/// Writes one request's bytes, and commits them step by step.
 #[derive(Debug)]
 pub(super) struct Appender {
     store: Arc<dyn Store>,
-    objects: Arc<dyn Objects>,
     upload: Upload,
     fence: u64,
-    /// Made when the first byte is there.
-    segment: Option<Box<dyn Segment>>,
-    /// Bytes of the segment so far.
-    written: u64,
-    /// Those of them that are durable and committed.
-    committed: u64,
+    writer: Box<dyn Writer>,
+    /// Bytes that were written and are not committed yet.
+    pending: u64,
     sums: Sums,
     terms: AppendTerms,
     /// A commit failed, and may have happened all the same.
@@ -60,9 +55,9 @@ struct Sums {
 }
 
 impl Appender {
-    pub(super) fn new(
+    pub(super) async fn new(
         store: Arc<dyn Store>,
-        objects: Arc<dyn Objects>,
+        objects: &dyn Objects,
         turn: Append,
         checksum: Option<BodyChecksum>,
         terms: AppendTerms,
@@ -73,14 +68,14 @@ impl Appender {
                 turn.upload.id
             ))
         })?;
+        let Append { fence, upload, layout, .. } = turn;
+        let writer = objects.write(Unfinished { id: upload.id, size: upload.size, fence, layout });
         Ok(Self {
             store,
-            objects,
-            upload: turn.upload,
-            fence: turn.fence,
-            segment: None,
-            written: 0,
-            committed: 0,
+            fence,
+            writer: writer.await?,
+            upload,
+            pending: 0,
             sums: Sums { whole, request: checksum },
             terms,
             is_uncertain: false,
@@ -121,11 +116,10 @@ impl Appender {
 
     /// What was written and never committed counts for nobody, and takes room.
     async fn give_back(&mut self) {
-        let Some(segment) = &mut self.segment else { return };
         if self.is_uncertain {
             return;
         }
-        if let Err(error) = segment.cut(self.committed).await {
+        if let Err(error) = self.writer.give_back().await {
             tracing::warn!(%error, id = %self.upload.id, "uncommitted bytes stay with the upload");
         }
     }
@@ -138,50 +132,47 @@ impl Appender {
             if let Some(end) = end {
                 return end;
             }
-            // The last bytes are committed only when the body is known to end with them.
-            let is_step = self.written - self.committed >= STEP_BYTES && self.room() > 0;
-            if is_step && self.sums.request.is_none() {
-                self.commit().await?;
-            }
         }
     }
 
     /// Bytes that the upload still takes.
     const fn room(&self) -> u64 {
-        self.upload.size - self.upload.offset - (self.written - self.committed)
+        self.upload.size - self.upload.offset - self.pending
     }
 
-    async fn write(&mut self, bytes: Bytes) -> Result<(), MediaError> {
-        if bytes.is_empty() {
-            return Ok(());
+    /// Commits wherever the writer has come to a good place for it.
+    async fn write(&mut self, mut bytes: Bytes) -> Result<(), MediaError> {
+        while !bytes.is_empty() {
+            let step = self.writer.room().clamp(1, bytes.len() as u64);
+            self.append(bytes.split_to(step as usize)).await?;
+            // The last bytes are committed only when the body is known to end with them.
+            let is_step = self.writer.room() == 0 && self.room() > 0;
+            if is_step && self.sums.request.is_none() {
+                self.commit().await?;
+            }
         }
-        let mut segment = match self.segment.take() {
-            Some(segment) => segment,
-            None => self.objects.open_segment(self.upload.id, self.fence).await?,
-        };
+        Ok(())
+    }
+
+    async fn append(&mut self, bytes: Bytes) -> Result<(), MediaError> {
         let length = bytes.len() as u64;
         let summing = sum(self.sums.clone(), bytes.clone());
-        let (appended, sums) = tokio::join!(segment.append(bytes), summing);
-        self.segment = Some(segment);
+        let (appended, sums) = tokio::join!(self.writer.append(bytes), summing);
         // The sums must be those of the bytes that were written.
         appended?;
         self.sums = sums?;
-        self.written += length;
+        self.pending += length;
         Ok(())
     }
 
     /// Makes what was written durable, and only then says so in the store.
     async fn commit(&mut self) -> Result<(), MediaError> {
-        let Some(segment) = &mut self.segment else { return Ok(()) };
-        if self.written == self.committed {
-            return Ok(());
-        }
-        segment.sync().await?;
-        let offset = self.upload.offset + (self.written - self.committed);
+        let Some(layout) = self.writer.sync().await? else { return Ok(()) };
+        let offset = self.upload.offset + self.pending;
         let commit = AppendCommit {
             id: self.upload.id,
             fence: self.fence,
-            length: self.written,
+            layout,
             offset,
             digest_state: self.sums.whole.state(),
             expires_at: self.terms.clock.now().after(self.terms.upload_time),
@@ -190,9 +181,10 @@ impl Appender {
             self.is_uncertain = error != StoreError::UploadTakenOver;
             return Err(error.into());
         }
-        telemetry::uploaded(offset - self.upload.offset);
+        telemetry::uploaded(self.pending);
         self.upload.offset = offset;
-        self.committed = self.written;
+        self.pending = 0;
+        self.writer.committed().await;
         Ok(())
     }
 }
@@ -248,6 +240,3 @@ async fn sum(mut sums: Sums, bytes: Bytes) -> Result<Sums, MediaError> {
 
 /// Bytes that are written at a time.
 const WRITE_BYTES: usize = 256 * 1024;
-/// Bytes after which the upload is made durable: half a part, because what the sockets hold is lost
-/// with it when a process dies.
-const STEP_BYTES: u64 = PART_BYTES / 2;

@@ -1,20 +1,23 @@
 //! Removes the objects of media that the store does not know any more.
 
-use crate::{
-    objects::Objects,
-    store::{MediumState, Store},
-};
+use futures::TryStreamExt;
 use nudge_proto::MediumId;
 
 use super::MediaError;
+use crate::{
+    objects::{Found, ObjectError, Objects},
+    store::{MediumState, Store},
+};
 
 /// What one run removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// Finished objects, and uploads, of media that do not exist.
+    /// Things that lay under the ids of media that do not exist.
     pub orphans: usize,
-    /// Segments of media that are complete without them.
+    /// Things that lay under the ids of media that are complete without them.
     pub leftovers: usize,
+    /// Multipart uploads that nobody would have completed.
+    pub multiparts: usize,
 }
 
 /// Removes what a crash, or a late write to a removed upload, left behind.
@@ -26,33 +29,39 @@ pub struct Collected {
 ///
 /// When the store or the objects fail; what was removed before stays removed.
 pub async fn collect(store: &dyn Store, objects: &dyn Objects) -> Result<Collected, MediaError> {
-    let listing = objects.list().await?;
     let mut collected = Collected::default();
-    for ids in listing.unfinished.chunks(ASKED_AT_ONCE) {
-        for (&id, state) in ids.iter().zip(store.media_states(ids).await?) {
-            match state {
-                MediumState::Unknown => collected.orphans += remove(objects, id).await?,
-                MediumState::Complete => {
-                    objects.discard_segments(id).await?;
-                    collected.leftovers += 1;
+    let listed = objects.list().await?;
+    let mut chunks = listed.try_chunks(ASKED_AT_ONCE);
+    while let Some(found) = chunks.try_next().await.map_err(|error| error.1)? {
+        let ids: Vec<MediumId> = found.iter().map(|found| found.id).collect();
+        for (found, state) in found.iter().zip(store.media_states(&ids).await?) {
+            let count = match state {
+                MediumState::Unknown => &mut collected.orphans,
+                MediumState::Complete { object } if object != found.name => {
+                    &mut collected.leftovers
                 }
-                MediumState::Unfinished => {}
-            }
+                MediumState::Complete { .. } | MediumState::Unfinished => continue,
+            };
+            *count += remove(objects, found).await?;
         }
     }
-    for ids in listing.finished.chunks(ASKED_AT_ONCE) {
-        for (&id, state) in ids.iter().zip(store.media_states(ids).await?) {
-            if state == MediumState::Unknown {
-                collected.orphans += remove(objects, id).await?;
-            }
-        }
-    }
+    collected.multiparts = abort(store, objects).await?;
     Ok(collected)
 }
 
-async fn remove(objects: &dyn Objects, id: MediumId) -> Result<usize, MediaError> {
-    objects.delete(id).await?;
+async fn remove(objects: &dyn Objects, found: &Found) -> Result<usize, ObjectError> {
+    objects.remove(found).await?;
     Ok(1)
+}
+
+/// Each is aborted twice, a run apart: a part that was on its way may have come after the first time.
+async fn abort(store: &dyn Store, objects: &dyn Objects) -> Result<usize, MediaError> {
+    let lost = store.lost_multiparts(ASKED_AT_ONCE).await?;
+    for (id, multipart) in &lost {
+        objects.abort(*id, multipart).await?;
+        store.multipart_aborted(*id, &multipart.name).await?;
+    }
+    Ok(lost.len())
 }
 
 /// Media in one question to the store.

@@ -59,7 +59,7 @@ pub enum MediaError {
     Store(#[from] StoreError),
     /// The objects have theirs.
     #[error(transparent)]
-    Objects(#[from] ObjectError),
+    Objects(ObjectError),
     /// A fault of the server.
     #[error("{0}")]
     Internal(String),
@@ -79,6 +79,16 @@ impl MediaError {
             Self::Store(error) => error.code(),
             Self::Objects(error) => error.code(),
             Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+}
+
+impl From<ObjectError> for MediaError {
+    /// What the store said is the store's, also when the objects asked it.
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Store(error) => Self::Store(error),
+            other => Self::Objects(other),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    objects::{CommittedSegment, Objects},
+    objects::Objects,
     store::{MediaQuota, NewUpload, Store, StoreError, Upload, rules::media_expire_at},
 };
 
@@ -171,8 +171,8 @@ impl Uploads {
                 clock: this.clock.clone(),
                 taken_over: turn.take_over(id, append.fence),
             };
-            let (store, objects) = (Arc::clone(&this.store), Arc::clone(&this.objects));
-            let appender = Appender::new(store, objects, append, checksum, terms)?;
+            let (store, objects) = (Arc::clone(&this.store), this.objects.as_ref());
+            let appender = Appender::new(store, objects, append, checksum, terms).await?;
             let (upload, digest) = appender.run(body).await?;
             if upload.offset < upload.size {
                 return Ok(upload);
@@ -192,7 +192,9 @@ impl Uploads {
     /// [`StoreError::NotFound`] when there is none.
     pub async fn terminate(&self, owner_id: UserId, id: MediumId) -> Result<(), MediaError> {
         self.store.remove_upload(owner_id, id).await?;
-        self.discard_segments(id).await;
+        if let Err(error) = self.objects.delete(id).await {
+            tracing::warn!(%error, %id, "the bytes of an upload stay for the collector");
+        }
         Ok(())
     }
 
@@ -241,19 +243,25 @@ impl Uploads {
             let (computed, declared) = (hex::encode(sha256), hex::encode(declared));
             return Err(MediaError::DigestMismatch { computed, declared });
         }
-        let segments = self.store.segments(id).await?;
-        let segments: Vec<_> = segments
-            .into_iter()
-            .map(|(fence, length)| CommittedSegment { fence, length })
-            .collect();
-        // A node that completed it meanwhile has taken the segments away.
-        if segments.iter().map(|segment| segment.length).sum::<u64>() == upload.size {
-            self.objects.finish(id, &segments).await?;
-        }
+        let Some(layout) = self.store.layout(id).await? else {
+            // A node that completed it meanwhile.
+            return Ok(self.store.upload(owner_id, id).await?);
+        };
+        let finished = self.objects.finish(id, upload.size, &layout).await;
+        let object = match finished {
+            Ok(object) => object,
+            Err(error) => {
+                // Another node may have completed it, and taken away what it lay in.
+                let upload = self.store.upload(owner_id, id).await?;
+                return if upload.sha256.is_some() { Ok(upload) } else { Err(error.into()) };
+            }
+        };
         let now = self.clock.now();
         let expires_at = media_expire_at(now, self.limits.media_days);
-        self.store.complete_upload(id, sha256, now, expires_at).await?;
-        self.discard_segments(id).await;
+        let medium = self.store.complete_upload(id, sha256, object, now, expires_at).await?;
+        if let Err(error) = self.objects.tidy(id, &layout, &medium.object).await {
+            tracing::warn!(%error, %id, "what the upload lay in stays for the collector");
+        }
         Ok(Upload { sha256: Some(sha256), ..upload })
     }
 
@@ -272,12 +280,5 @@ impl Uploads {
     ) -> Result<Upload, MediaError> {
         let done = self.tasks.spawn(work).await;
         done.map_err(|error| MediaError::Internal(error.to_string()))?
-    }
-
-    /// What cannot be removed now is left to the collector.
-    async fn discard_segments(&self, id: MediumId) {
-        if let Err(error) = self.objects.discard_segments(id).await {
-            tracing::warn!(%error, %id, "the segments of an upload stay for the collector");
-        }
     }
 }

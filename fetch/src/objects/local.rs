@@ -1,8 +1,8 @@
 //! Objects in a local directory.
 //!
 //! ```text
-//! <root>/store-id              which store this belongs to
-//! <root>/uploads/<id>/<fence>  a segment
+//! <root>/store-id.*            which store this belongs to
+//! <root>/uploads/<id>/<fence>  what one request wrote
 //! <root>/uploads/<id>/whole.*  a finished object in the making
 //! <root>/media/<id>            a finished object
 //! ```
@@ -12,7 +12,8 @@
 //! not at all.
 
 mod finish;
-mod marker;
+mod layout;
+mod marked;
 mod segment;
 
 use std::{
@@ -28,96 +29,152 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use nudge_proto::MediumId;
-use uuid::Uuid;
 
-use super::{ByteStream, CommittedSegment, Listing, ObjectError, Objects, Segment};
+use super::{
+    ByteStream, Found, FoundStream, Layout, Multipart, ObjectError, ObjectName, Objects, Owner,
+    Unfinished, Writer,
+    marker::{self, Marker},
+};
 use crate::durable::{self, make_directory};
+use layout::Segments;
 
 /// Objects in a local directory.
 #[derive(Debug)]
 pub struct LocalObjects {
-    layout: Layout,
+    paths: Paths,
+    marker: Marker,
 }
 
 impl LocalObjects {
-    /// Opens the directory, making it at the first start.
+    /// Opens the directory for its store, making it at the first start.
     ///
     /// # Errors
     ///
-    /// [`ObjectError::OtherStore`] when the directory belongs to another store.
-    pub async fn open(root: &Path, store_id: Uuid) -> Result<Self, ObjectError> {
-        let layout = Layout { root: root.to_owned() };
-        let opened = layout.clone();
+    /// [`ObjectError::Place`] when the directory belongs to another store, or the store has another
+    /// directory.
+    pub async fn open(root: &Path, owner: &(impl Owner + ?Sized)) -> Result<Self, ObjectError> {
+        let paths = Paths { root: root.to_owned() };
+        let opened = paths.clone();
         blocking(move || {
             for directory in [&opened.root, &opened.uploads(), &opened.media()] {
                 make_directory(directory)
                     .map_err(ObjectError::io("make the directory for media"))?;
             }
-            marker::claim(&opened.root, store_id)?;
             sync_directory(&opened.root)
         })
         .await?;
-        Ok(Self { layout })
+        let marker = marker::claim(&paths, owner).await?;
+        Ok(Self { paths, marker })
     }
 }
 
 #[async_trait]
 impl Objects for LocalObjects {
-    async fn open_segment(
+    async fn write(&self, upload: Unfinished) -> Result<Box<dyn Writer>, ObjectError> {
+        let before = Segments::parse(upload.id, &upload.layout)?;
+        Ok(Box::new(segment::LocalWriter::new(self.paths.clone(), upload, before)))
+    }
+
+    async fn finish(
         &self,
         id: MediumId,
-        fence: u64,
-    ) -> Result<Box<dyn Segment>, ObjectError> {
-        let layout = self.layout.clone();
-        let segment = blocking(move || segment::LocalSegment::create(&layout, id, fence)).await?;
-        Ok(Box::new(segment))
+        size: u64,
+        layout: &Layout,
+    ) -> Result<ObjectName, ObjectError> {
+        let segments = Segments::parse(id, layout)?;
+        let paths = self.paths.clone();
+        blocking(move || finish::finish(&paths, id, size, &segments)).await?;
+        Ok(whole())
     }
 
-    async fn finish(&self, id: MediumId, segments: &[CommittedSegment]) -> Result<(), ObjectError> {
-        let layout = self.layout.clone();
-        let segments = segments.to_vec();
-        blocking(move || finish::finish(&layout, id, &segments)).await
-    }
-
-    async fn read(&self, id: MediumId, range: Range<u64>) -> Result<ByteStream, ObjectError> {
-        let path = self.layout.finished(id);
+    async fn read(
+        &self,
+        id: MediumId,
+        _object: &ObjectName,
+        range: Range<u64>,
+    ) -> Result<ByteStream, ObjectError> {
+        let path = self.paths.finished(id);
         let file = blocking(move || open_finished(&path, id, range.end)).await?;
         Ok(read_range(Arc::new(file), range))
     }
 
+    async fn tidy(
+        &self,
+        id: MediumId,
+        _layout: &Layout,
+        _object: &ObjectName,
+    ) -> Result<(), ObjectError> {
+        self.discard_segments(id).await
+    }
+
+    async fn remove(&self, found: &Found) -> Result<(), ObjectError> {
+        if found.name == whole() {
+            self.remove_finished(found.id).await
+        } else {
+            self.discard_segments(found.id).await
+        }
+    }
+
+    async fn delete(&self, id: MediumId) -> Result<(), ObjectError> {
+        self.remove_finished(id).await?;
+        self.discard_segments(id).await
+    }
+
+    async fn list(&self) -> Result<FoundStream, ObjectError> {
+        self.ping().await?;
+        let paths = self.paths.clone();
+        let (unfinished, finished) =
+            blocking(move || Ok((ids(&paths.uploads())?, ids(&paths.media())?))).await?;
+        let unfinished = unfinished.into_iter().map(|id| Found { id, name: segments() });
+        let finished = finished.into_iter().map(|id| Found { id, name: whole() });
+        Ok(stream::iter(unfinished.chain(finished)).map(Ok).boxed())
+    }
+
+    async fn ping(&self) -> Result<(), ObjectError> {
+        marker::check(&self.paths, self.marker).await
+    }
+
+    /// Nothing here is a multipart upload.
+    async fn abort(&self, _id: MediumId, _multipart: &Multipart) -> Result<(), ObjectError> {
+        Ok(())
+    }
+}
+
+impl LocalObjects {
     async fn discard_segments(&self, id: MediumId) -> Result<(), ObjectError> {
-        let path = self.layout.segments(id);
+        let path = self.paths.segments(id);
         blocking(move || {
             ignore_missing(fs::remove_dir_all(path)).map_err(ObjectError::io("remove an upload"))
         })
         .await
     }
 
-    async fn delete(&self, id: MediumId) -> Result<(), ObjectError> {
-        let path = self.layout.finished(id);
+    async fn remove_finished(&self, id: MediumId) -> Result<(), ObjectError> {
+        let path = self.paths.finished(id);
         blocking(move || {
             ignore_missing(fs::remove_file(path)).map_err(ObjectError::io("remove a medium"))
-        })
-        .await?;
-        self.discard_segments(id).await
-    }
-
-    async fn list(&self) -> Result<Listing, ObjectError> {
-        let layout = self.layout.clone();
-        blocking(move || {
-            Ok(Listing { unfinished: ids(&layout.uploads())?, finished: ids(&layout.media())? })
         })
         .await
     }
 }
 
+/// The finished object's name: there is one.
+fn whole() -> ObjectName {
+    ObjectName("whole".to_owned())
+}
+
+/// Names everything that the requests of an upload wrote.
+fn segments() -> ObjectName {
+    ObjectName("segments".to_owned())
+}
+
 /// Where everything lies.
 #[derive(Clone, Debug)]
-struct Layout {
+struct Paths {
     root: PathBuf,
 }
 
-impl Layout {
+impl Paths {
     fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
     }

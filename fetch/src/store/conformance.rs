@@ -191,6 +191,9 @@ macro_rules! store_conformance {
                 p6_a_newer_request_fences_the_older,
                 p6_bytes_begin_where_the_upload_stands,
                 p6_the_digests_state_goes_with_the_offset,
+                p6_the_layout_goes_with_the_offset,
+                a_multipart_upload_is_remembered_until_it_was_aborted_twice,
+                a_multipart_upload_that_became_the_object_is_forgotten,
                 p6_an_upload_completes_with_all_its_bytes_only,
                 p6_completing_twice_is_completing_once,
                 an_empty_upload_completes_at_once,
@@ -220,6 +223,7 @@ macro_rules! store_conformance {
             }
             upkeep {
                 a_store_keeps_its_identity,
+                a_store_takes_one_place_for_its_objects,
                 an_epoch_is_above_the_one_before_and_the_time,
                 concurrent_nodes_get_the_same_keys,
                 keys_rotate_with_overlap_and_are_forgotten,

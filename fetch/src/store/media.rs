@@ -2,12 +2,13 @@ use async_trait::async_trait;
 use nudge_proto::{MediumId, RequestId, UserId};
 
 use super::{StoreError, UnixMs};
+use crate::objects::{Layout, Multipart, ObjectName};
 
 /// Media and their uploads.
 ///
-/// An upload is made of segments, one per request that wrote to it. Each request raises the upload's
-/// fence first; only the newest fence may commit, so that a request that was taken over changes
-/// nothing any more.
+/// Each request that writes to an upload raises its fence first; only the newest fence may commit, so that
+/// a request that was taken over changes nothing any more. Where the bytes lie is committed with the
+/// offset, in the words of the objects, which the store keeps and does not read.
 #[async_trait]
 pub trait Media: Send + Sync + 'static {
     /// Makes an upload, or answers with the one made before under the same `request_id`. `bool` is
@@ -34,17 +35,31 @@ pub trait Media: Send + Sync + 'static {
         offset: u64,
     ) -> Result<Append, StoreError>;
 
-    /// Commits what is durable of a segment; an upload that makes progress has its time anew.
+    /// Commits what is durable of an upload; one that makes progress has its time anew.
     ///
     /// # Errors
     ///
     /// [`StoreError::UploadTakenOver`] when the fence is not the newest.
     async fn commit_append(&self, commit: AppendCommit) -> Result<(), StoreError>;
 
-    /// The committed segments, in order: (fence, length in bytes).
-    async fn segments(&self, id: MediumId) -> Result<Vec<(u64, u64)>, StoreError>;
+    /// Commits a layout that holds no more bytes than the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::UploadTakenOver`] when the fence is not the newest.
+    async fn record_layout(
+        &self,
+        id: MediumId,
+        fence: u64,
+        layout: Layout,
+    ) -> Result<(), StoreError>;
 
-    /// Makes the medium visible; all its bytes must be committed and its object durable. Idempotent.
+    /// Where an upload's committed bytes lie; `None` when it is complete, or not there.
+    async fn layout(&self, id: MediumId) -> Result<Option<Layout>, StoreError>;
+
+    /// Makes the medium visible; all its bytes must be committed and its object durable. Idempotent:
+    /// the object that was named first is the medium's, and is in the answer. That object's multipart
+    /// upload is forgotten.
     ///
     /// # Errors
     ///
@@ -53,6 +68,7 @@ pub trait Media: Send + Sync + 'static {
         &self,
         id: MediumId,
         sha256: [u8; 32],
+        object: ObjectName,
         now: UnixMs,
         expires_at: UnixMs,
     ) -> Result<Medium, StoreError>;
@@ -70,6 +86,24 @@ pub trait Media: Send + Sync + 'static {
 
     /// What the store knows of each, in the order of `ids`; for the collector.
     async fn media_states(&self, ids: &[MediumId]) -> Result<Vec<MediumState>, StoreError>;
+
+    /// Remembers a multipart upload until [`Self::multipart_aborted`], whatever becomes of its upload.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotFound`] when there is no such unfinished upload: nobody would come for it.
+    async fn remember_multipart(
+        &self,
+        id: MediumId,
+        multipart: Multipart,
+    ) -> Result<(), StoreError>;
+
+    /// Multipart uploads whose upload is over, at most `limit`; for the collector.
+    async fn lost_multiparts(&self, limit: usize)
+    -> Result<Vec<(MediumId, Multipart)>, StoreError>;
+
+    /// One of those was aborted. It is told once more, and forgotten when it was aborted twice.
+    async fn multipart_aborted(&self, id: MediumId, name: &ObjectName) -> Result<(), StoreError>;
 }
 
 /// An upload to be made.
@@ -132,23 +166,25 @@ pub struct Upload {
 /// A request's turn to write.
 #[derive(Clone, Debug)]
 pub struct Append {
-    /// Names the segment to write.
+    /// The newest, until the next request comes.
     pub fence: u64,
     /// The upload as it stands.
     pub upload: Upload,
+    /// Where its durable bytes lie.
+    pub layout: Layout,
     /// The digest's state over the durable bytes.
     pub digest_state: Vec<u8>,
 }
 
-/// What a segment's writer made durable.
+/// What a request made durable.
 #[derive(Clone, Debug)]
 pub struct AppendCommit {
     /// Which upload.
     pub id: MediumId,
-    /// Which segment.
+    /// Which request.
     pub fence: u64,
-    /// Durable bytes of the segment, in all.
-    pub length: u64,
+    /// Where the durable bytes lie, all of them.
+    pub layout: Layout,
     /// Durable bytes of the upload, in all.
     pub offset: u64,
     /// The digest's state over them.
@@ -160,8 +196,10 @@ pub struct AppendCommit {
 /// A complete medium.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Medium {
-    /// For good; its object's key is made of it.
+    /// For good.
     pub id: MediumId,
+    /// Its object, among what lies under its id.
+    pub object: ObjectName,
     /// As the uploader named it; untrusted.
     pub file_name: String,
     /// As the uploader declared it; untrusted.
@@ -175,12 +213,15 @@ pub struct Medium {
 }
 
 /// What the store knows of a medium.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MediumState {
     /// Nothing, and it never will: ids are not used again.
     Unknown,
     /// It is being uploaded.
     Unfinished,
     /// It is there.
-    Complete,
+    Complete {
+        /// Its object.
+        object: ObjectName,
+    },
 }

@@ -17,6 +17,7 @@ mod inboxes;
 mod media;
 mod members;
 mod messages;
+mod multiparts;
 #[cfg(test)]
 mod plans;
 mod receipts;

@@ -9,6 +9,9 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Which store this is, and its epoch.
     async fn identity(&self) -> Result<StoreIdentity, StoreError>;
 
+    /// Takes a place for objects as the store's own, if it has none yet; the id of the one that is.
+    async fn claim_objects(&self, objects_id: uuid::Uuid) -> Result<uuid::Uuid, StoreError>;
+
     /// Begins a new epoch, above the present one.
     ///
     /// Its number is the time in seconds where that is higher: a backup that is restored a second time does
@@ -42,6 +45,8 @@ pub trait Upkeep: Send + Sync + 'static {
 pub struct StoreIdentity {
     /// Made once; the object root carries the same.
     pub store_id: uuid::Uuid,
+    /// The place for objects that is the store's own, once there is one.
+    pub objects_id: Option<uuid::Uuid>,
     /// The present history.
     pub epoch: Epoch,
 }

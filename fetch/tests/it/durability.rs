@@ -8,7 +8,7 @@ use std::{
 
 use nudge_fetch::{
     Fetch, FetchConfig, FetchError, FetchParts,
-    objects::ObjectError,
+    objects::{ObjectError, PlaceError},
     store::{
         Store,
         sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous},
@@ -66,26 +66,34 @@ async fn media_of_another_store_are_refused_and_the_store_is_free_again() {
     fs::rename(objects(&second), &put_away).unwrap();
     fs::rename(objects(&first), objects(&second)).unwrap();
     let refused = start(second.path()).await.unwrap_err();
-    let is_other = matches!(refused, FetchError::Objects(ObjectError::OtherStore { .. }));
+    let is_other =
+        matches!(refused, FetchError::Objects(ObjectError::Place(PlaceError::OtherStore { .. })));
     assert!(is_other, "{refused}");
-    assert!(refused.to_string().contains("give each store a directory of its own"), "{refused}");
+    assert!(refused.to_string().contains("give each store a place of its own"), "{refused}");
     fs::remove_dir_all(objects(&second)).unwrap();
     fs::rename(put_away, objects(&second)).unwrap();
     start(second.path()).await.unwrap().shutdown().await;
 }
 
 #[tokio::test]
-async fn media_without_their_marker_are_nobodys_and_an_empty_directory_is_claimed() {
+async fn media_that_lost_their_marker_are_opened_once_they_have_it_again() {
     let service = Service::start().await;
     let ada = service.user("ada").await;
     ada.upload("photo.jpg", &noise(10)).await;
     let folder = service.folder().to_owned();
     let copy = tempfile::tempdir().unwrap();
     copy_folder(&folder, copy.path());
-    fs::remove_file(copy.path().join("objects/store-id")).unwrap();
-    let refused = start(copy.path()).await.unwrap_err();
-    assert!(refused.to_string().contains("its marker is gone"), "{refused}");
-    fs::remove_dir_all(copy.path().join("objects")).unwrap();
+    let marked = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("store-id");
+    let entries = fs::read_dir(copy.path().join("objects")).unwrap().map(Result::unwrap);
+    let marker = entries.into_iter().find(marked).unwrap();
+    let lines = fs::read_to_string(marker.path()).unwrap();
+    fs::remove_file(marker.path()).unwrap();
+    let refused = start(copy.path()).await.unwrap_err().to_string();
+    let name = marker.file_name().into_string().unwrap();
+    for said in lines.lines().chain([name.as_str(), "elsewhere"]) {
+        assert!(refused.contains(said), "{refused}");
+    }
+    fs::write(marker.path(), lines).unwrap();
     start(copy.path()).await.unwrap().shutdown().await;
 }
 

@@ -1,14 +1,19 @@
 //! Objects in a local directory, held to what every place must do; and the collector.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
+use futures::{TryStreamExt, future::join_all};
 use nudge_fetch::{
     media::{
         RunningDigest,
         collector::{Collected, collect},
     },
-    objects::{CommittedSegment, LocalObjects, ObjectError, Objects, conformance::Site},
+    objects::{
+        Found, Layout, Ledger, LocalObjects, ObjectError, ObjectName, Objects, PlaceError,
+        Unfinished,
+        conformance::{Identity, Site},
+    },
     store::{
         AppendCommit, MediaQuota, NewUpload, Store, UnixMs,
         sqlite::{SqliteOptions, SqliteStore},
@@ -16,21 +21,24 @@ use nudge_fetch::{
 };
 use nudge_proto::{MediumId, UserId};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 /// A directory of one store.
-struct Directory(TempDir, Uuid);
+struct Directory(TempDir, Identity);
 
 impl Directory {
     fn new() -> Self {
-        Self(tempfile::tempdir().unwrap(), Uuid::new_v4())
+        Self(tempfile::tempdir().unwrap(), Identity::default())
+    }
+
+    fn root(&self) -> PathBuf {
+        self.0.path().join("objects")
     }
 }
 
 #[async_trait::async_trait]
 impl Site for Directory {
-    async fn open(&self) -> Arc<dyn Objects> {
-        Arc::new(LocalObjects::open(&self.0.path().join("objects"), self.1).await.unwrap())
+    async fn open(&self, _ledger: Arc<dyn Ledger>) -> Arc<dyn Objects> {
+        Arc::new(LocalObjects::open(&self.root(), &self.1).await.unwrap())
     }
 }
 
@@ -39,15 +47,58 @@ nudge_fetch::objects_conformance!(Directory::new());
 #[tokio::test]
 async fn a_directory_is_opened_by_its_own_store_alone() {
     let directory = Directory::new();
-    directory.open().await;
-    directory.open().await;
-    let root = directory.0.path().join("objects");
-    let refused = LocalObjects::open(&root, Uuid::new_v4()).await.unwrap_err();
-    assert!(matches!(refused, ObjectError::OtherStore { .. }), "{refused}");
+    for _ in 0..2 {
+        LocalObjects::open(&directory.root(), &directory.1).await.unwrap();
+    }
+    let refused = LocalObjects::open(&directory.root(), &Identity::default()).await.unwrap_err();
+    assert!(matches!(refused, ObjectError::Place(PlaceError::OtherStore { .. })), "{refused}");
+}
+
+#[tokio::test]
+async fn a_store_opens_its_own_directory_alone() {
+    let (directory, other) = (Directory::new(), Directory::new());
+    LocalObjects::open(&directory.root(), &directory.1).await.unwrap();
+    let refused = LocalObjects::open(&other.root(), &directory.1).await.unwrap_err();
+    assert!(matches!(refused, ObjectError::Place(PlaceError::OtherPlace { .. })), "{refused}");
+    // Nothing was left there: it may be another store's.
+    LocalObjects::open(&other.root(), &other.1).await.unwrap();
+}
+
+#[tokio::test]
+async fn nodes_that_start_at_once_agree_on_a_directory_or_refuse_the_others() {
+    let (directory, other) = (Directory::new(), Directory::new());
+    let opening = (0..10).map(|n| {
+        let root = if n == 7 { other.root() } else { directory.root() };
+        let owner = &directory.1;
+        async move { (n, LocalObjects::open(&root, owner).await.is_ok()) }
+    });
+    let opened = join_all(opening).await;
+    let elsewhere = opened.iter().find(|(n, _)| *n == 7).unwrap().1;
+    assert!(opened.iter().all(|(n, is_open)| *is_open != (elsewhere == (*n != 7))), "{opened:?}");
+}
+
+#[tokio::test]
+async fn a_directory_that_was_marked_before_directories_had_ids_is_opened() {
+    let directory = Directory::new();
+    let store_id = nudge_fetch::objects::Owner::ids(&directory.1).await.unwrap().0;
+    std::fs::create_dir_all(directory.root()).unwrap();
+    std::fs::write(directory.root().join("store-id"), format!("{store_id}\n")).unwrap();
+    for _ in 0..2 {
+        LocalObjects::open(&directory.root(), &directory.1).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_directory_that_lost_its_marker_is_not_taken_for_a_new_one() {
+    let directory = Directory::new();
+    std::fs::create_dir_all(directory.root().join("media").join(MediumId::random().to_string()))
+        .unwrap();
+    let refused = LocalObjects::open(&directory.root(), &directory.1).await.unwrap_err();
+    assert!(matches!(refused, ObjectError::Place(PlaceError::NoMarker { .. })), "{refused}");
 }
 
 struct Media {
-    _folder: TempDir,
+    folder: TempDir,
     store: SqliteStore,
     objects: LocalObjects,
 }
@@ -57,27 +108,30 @@ impl Media {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("nudge.db");
         let store = SqliteStore::open(&path, &SqliteOptions::default()).await.unwrap();
-        let objects =
-            LocalObjects::open(&folder.path().join("objects"), Uuid::new_v4()).await.unwrap();
-        Self { _folder: folder, store, objects }
+        let objects = LocalObjects::open(&folder.path().join("objects"), &store).await.unwrap();
+        Self { folder, store, objects }
     }
 
     fn store(&self) -> &dyn Store {
         &self.store
     }
 
-    /// Five bytes in a segment, and no row.
-    async fn stray(&self) -> MediumId {
-        let id = MediumId::random();
-        let mut segment = self.objects.open_segment(id, 1).await.unwrap();
-        segment.append(Bytes::from_static(b"hello")).await.unwrap();
-        segment.sync().await.unwrap();
-        id
+    async fn write(&self, id: MediumId) -> Layout {
+        let upload = Unfinished { id, size: 5, fence: 1, layout: Layout::default() };
+        let mut writer = self.objects.write(upload).await.unwrap();
+        writer.append(Bytes::from_static(b"hello")).await.unwrap();
+        writer.sync().await.unwrap().unwrap()
     }
 
-    /// Five bytes in a segment, committed.
-    async fn upload(&self) -> MediumId {
-        let id = self.stray().await;
+    /// Five bytes, and no row.
+    async fn stray(&self) -> (MediumId, Layout) {
+        let id = MediumId::random();
+        (id, self.write(id).await)
+    }
+
+    /// Five bytes, committed.
+    async fn upload(&self) -> (MediumId, Layout) {
+        let (id, layout) = self.stray().await;
         let owner_id = UserId::random();
         let upload = NewUpload {
             id,
@@ -94,16 +148,29 @@ impl Media {
         };
         self.store().create_upload(upload).await.unwrap();
         let turn = self.store().begin_append(owner_id, id, 0).await.unwrap();
-        let digest_state = turn.digest_state;
-        let (fence, expires_at) = (turn.fence, UnixMs(1000));
-        let commit = AppendCommit { id, fence, length: 5, offset: 5, digest_state, expires_at };
+        let commit = AppendCommit {
+            id,
+            fence: turn.fence,
+            layout: layout.clone(),
+            offset: 5,
+            digest_state: turn.digest_state,
+            expires_at: UnixMs(1000),
+        };
         self.store().commit_append(commit).await.unwrap();
-        id
+        (id, layout)
     }
 
-    async fn finish(&self, id: MediumId) {
-        let whole = [CommittedSegment { fence: 1, length: 5 }];
-        self.objects.finish(id, &whole).await.unwrap();
+    async fn finish(&self, (id, layout): &(MediumId, Layout)) -> ObjectName {
+        self.objects.finish(*id, 5, layout).await.unwrap()
+    }
+
+    async fn complete(&self, id: MediumId, object: ObjectName) {
+        let (now, later) = (UnixMs(1), UnixMs(1000));
+        self.store().complete_upload(id, [7; 32], object, now, later).await.unwrap();
+    }
+
+    async fn list(&self) -> Vec<Found> {
+        self.objects.list().await.unwrap().try_collect().await.unwrap()
     }
 }
 
@@ -113,23 +180,24 @@ async fn the_collector_removes_what_a_crash_left_and_nothing_that_lives() {
     let unfinished = media.upload().await;
     // Died after the object and before its row: its upload goes on to become visible.
     let between = media.upload().await;
-    media.finish(between).await;
+    media.finish(&between).await;
     let whole = media.upload().await;
-    media.finish(whole).await;
-    media.store().complete_upload(whole, [7; 32], UnixMs(1), UnixMs(1000)).await.unwrap();
-    // Died before its segments were removed.
+    let object = media.finish(&whole).await;
+    media.complete(whole.0, object.clone()).await;
+    // Died before what it lay in was removed.
     let leftover = media.upload().await;
-    media.store().complete_upload(leftover, [7; 32], UnixMs(1), UnixMs(1000)).await.unwrap();
+    media.complete(leftover.0, object).await;
     let (stray, stray_whole) = (media.stray().await, media.stray().await);
-    media.finish(stray_whole).await;
+    media.finish(&stray_whole).await;
 
     let collected = collect(media.store(), &media.objects).await.unwrap();
     assert!(collected.orphans >= 2 && collected.leftovers >= 1, "{collected:?}");
-    let listing = media.objects.list().await.unwrap();
-    assert!(listing.unfinished.contains(&unfinished));
-    assert!(listing.finished.contains(&between) && listing.finished.contains(&whole));
+    let left: Vec<_> = media.list().await.into_iter().map(|found| found.id).collect();
+    for lives in [unfinished, between, whole] {
+        assert!(left.contains(&lives.0));
+    }
     for gone in [stray, stray_whole, leftover] {
-        assert!(!listing.unfinished.contains(&gone) && !listing.finished.contains(&gone));
+        assert!(!left.contains(&gone.0));
     }
     assert_eq!(collect(media.store(), &media.objects).await.unwrap().orphans, 0);
     media.store().close().await;
@@ -140,5 +208,21 @@ async fn an_empty_place_has_nothing_to_collect() {
     let media = Media::open().await;
     let collected = collect(media.store(), &media.objects).await.unwrap();
     assert_eq!(collected, Collected::default());
+    media.store().close().await;
+}
+
+#[tokio::test]
+async fn the_collector_touches_nothing_in_a_place_that_is_another_stores_by_now() {
+    let media = Media::open().await;
+    media.stray().await;
+    let marked =
+        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("store-id");
+    let root = media.folder.path().join("objects");
+    let marker = std::fs::read_dir(root).unwrap().map(Result::unwrap).find(marked).unwrap().path();
+    let ours = std::fs::read(&marker).unwrap();
+    std::fs::write(&marker, format!("{}\n", uuid::Uuid::new_v4())).unwrap();
+    assert!(collect(media.store(), &media.objects).await.is_err());
+    std::fs::write(&marker, ours).unwrap();
+    assert_eq!(collect(media.store(), &media.objects).await.unwrap().orphans, 1);
     media.store().close().await;
 }

@@ -133,15 +133,17 @@ async fn uncollected(
 ) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
     let config = FetchConfig::new(folder.to_owned());
     let store = SqliteStore::open(&config.database_path(), &config.database).await?;
-    let objects =
-        LocalObjects::open(&config.objects_path(), store.identity().await?.store_id).await?;
+    let objects = LocalObjects::open(&config.objects_path(), &store).await?;
     let collected = collector::collect(&store, &objects).await;
     store.close().await;
     let collected = collected?;
     let is_clean = collected == collector::Collected::default();
     Ok((!is_clean).then(|| {
-        let collector::Collected { orphans, leftovers } = collected;
-        format!("{orphans} objects of no medium, and segments of {leftovers} complete ones")
+        let collector::Collected { orphans, leftovers, multiparts } = collected;
+        format!(
+            "{orphans} objects of no medium, {leftovers} leftovers of complete ones, and \
+             {multiparts} multipart uploads"
+        )
     }))
 }
 

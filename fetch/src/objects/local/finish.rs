@@ -9,51 +9,54 @@ use std::{
 use nudge_proto::MediumId;
 use uuid::Uuid;
 
-use super::{Layout, sync_directory};
-use crate::objects::{CommittedSegment, ObjectError};
+use super::{
+    Paths,
+    layout::{Segment, Segments},
+    sync_directory,
+};
+use crate::objects::ObjectError;
 
 pub(super) fn finish(
-    layout: &Layout,
+    paths: &Paths,
     id: MediumId,
-    segments: &[CommittedSegment],
+    size: u64,
+    segments: &Segments,
 ) -> Result<(), ObjectError> {
-    let size = segments.iter().map(|segment| segment.length).sum();
-    if is_finished(layout, id, size)? {
-        return sync_directory(&layout.media());
+    if segments.length() != size {
+        return Err(ObjectError::NotFound { id, what: "a segment" });
     }
-    match assemble(layout, id, segments) {
+    if is_finished(paths, id, size)? {
+        return sync_directory(&paths.media());
+    }
+    match assemble(paths, id, &segments.0) {
         // Another request finished the same upload meanwhile, and took the segments with it.
-        Err(ObjectError::NotFound { .. }) if is_finished(layout, id, size)? => {}
+        Err(ObjectError::NotFound { .. }) if is_finished(paths, id, size)? => {}
         other => other?,
     }
-    sync_directory(&layout.media())
+    sync_directory(&paths.media())
 }
 
-fn is_finished(layout: &Layout, id: MediumId, size: u64) -> Result<bool, ObjectError> {
-    match fs::metadata(layout.finished(id)) {
+fn is_finished(paths: &Paths, id: MediumId, size: u64) -> Result<bool, ObjectError> {
+    match fs::metadata(paths.finished(id)) {
         Ok(metadata) => Ok(metadata.len() == size),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(ObjectError::io("look at a medium")(error)),
     }
 }
 
-fn assemble(
-    layout: &Layout,
-    id: MediumId,
-    segments: &[CommittedSegment],
-) -> Result<(), ObjectError> {
+fn assemble(paths: &Paths, id: MediumId, segments: &[Segment]) -> Result<(), ObjectError> {
     if let [only] = segments {
-        let path = layout.segment(id, only.fence);
+        let path = paths.segment(id, only.fence);
         // A longer one has a tail that was never committed: that one is copied.
         if length(&path, id)? == only.length {
-            return rename(&path, layout, id);
+            return rename(&path, paths, id);
         }
     }
-    let directory = layout.segments(id);
+    let directory = paths.segments(id);
     let failed = ObjectError::io("put a medium together");
     fs::create_dir_all(&directory).map_err(failed)?;
     let whole = directory.join(format!("whole.{}", Uuid::new_v4()));
-    let made = copy(layout, id, segments, &whole).and_then(|()| rename(&whole, layout, id));
+    let made = copy(paths, id, segments, &whole).and_then(|()| rename(&whole, paths, id));
     if made.is_err() {
         // It takes the room that may be what is missing; the collector gets what stays.
         let _ = fs::remove_file(&whole);
@@ -62,15 +65,15 @@ fn assemble(
 }
 
 fn copy(
-    layout: &Layout,
+    paths: &Paths,
     id: MediumId,
-    segments: &[CommittedSegment],
+    segments: &[Segment],
     whole: &Path,
 ) -> Result<(), ObjectError> {
     let failed = ObjectError::io("put a medium together");
     let mut whole = File::create(whole).map_err(|error| missing_or(error, id))?;
     for segment in segments {
-        let source = File::open(layout.segment(id, segment.fence));
+        let source = File::open(paths.segment(id, segment.fence));
         let source = source.map_err(|error| missing_or(error, id))?;
         // In the kernel where it can.
         let copied = io::copy(&mut source.take(segment.length), &mut whole).map_err(failed)?;
@@ -81,8 +84,8 @@ fn copy(
     whole.sync_all().map_err(failed)
 }
 
-fn rename(path: &Path, layout: &Layout, id: MediumId) -> Result<(), ObjectError> {
-    fs::rename(path, layout.finished(id)).map_err(|error| missing_or(error, id))
+fn rename(path: &Path, paths: &Paths, id: MediumId) -> Result<(), ObjectError> {
+    fs::rename(path, paths.finished(id)).map_err(|error| missing_or(error, id))
 }
 
 fn length(path: &Path, id: MediumId) -> Result<u64, ObjectError> {

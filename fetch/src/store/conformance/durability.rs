@@ -3,7 +3,10 @@
 use futures::future::join_all;
 
 use super::World;
-use crate::store::{Role, StoreError};
+use crate::{
+    objects::Layout,
+    store::{Role, StoreError},
+};
 
 /// Everything of every aggregate.
 pub async fn p1_what_was_answered_is_there_after_reopening(world: &World) {
@@ -32,7 +35,7 @@ pub async fn p1_what_was_answered_is_there_after_reopening(world: &World) {
     assert!(world.may_read(bob, medium).await);
     let upload = world.store().upload(bob.user_id, half_id).await.unwrap();
     assert_eq!((upload.offset, upload.sha256), (4, None));
-    assert_eq!(world.store().segments(half_id).await.unwrap(), [(1, 4)]);
+    assert_eq!(world.store().layout(half_id).await.unwrap(), Some(Layout("4 bytes".to_owned())));
 }
 
 /// Whatever was handed over before the close has an answer, and the answer is true.

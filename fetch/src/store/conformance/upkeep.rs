@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use futures::future::join_all;
 use nudge_proto::Epoch;
+use uuid::Uuid;
 
 use super::{World, unlimited};
 use crate::store::{Key, KeyPurpose, StoreError, UnixMs};
@@ -25,6 +26,19 @@ pub async fn a_store_keeps_its_identity(world: &World) {
     assert_eq!(first.epoch, Epoch(1));
     world.reopen().await;
     assert_eq!(world.store().identity().await.unwrap(), first);
+}
+
+/// However many nodes start at once.
+pub async fn a_store_takes_one_place_for_its_objects(world: &World) {
+    let store = world.store();
+    assert_eq!(store.identity().await.unwrap().objects_id, None);
+    let ids: Vec<_> = (0..8).map(|_| Uuid::new_v4()).collect();
+    let claimed = join_all(ids.iter().map(|&id| store.claim_objects(id))).await;
+    let first = claimed[0].clone().unwrap();
+    assert!(ids.contains(&first) && claimed.iter().all(|id| *id == Ok(first)));
+    world.reopen().await;
+    assert_eq!(world.store().identity().await.unwrap().objects_id, Some(first));
+    assert_eq!(world.store().claim_objects(Uuid::new_v4()).await.unwrap(), first);
 }
 
 /// Also when the clock went back; and it stays there.

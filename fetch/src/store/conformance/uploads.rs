@@ -6,7 +6,10 @@ use futures::future::join_all;
 use nudge_proto::{MediumId, RequestId};
 
 use super::{Person, World, unlimited};
-use crate::store::{AppendCommit, MediaQuota, MediumState, NewUpload, StoreError, UnixMs, Upload};
+use crate::{
+    objects::{Layout, Multipart, ObjectName},
+    store::{AppendCommit, MediaQuota, MediumState, NewUpload, StoreError, UnixMs, Upload},
+};
 
 async fn create(world: &World, owner: Person, size: u64) -> MediumId {
     let new = world.new_upload(owner, size);
@@ -17,9 +20,18 @@ async fn state(world: &World, owner: Person, id: MediumId) -> Upload {
     world.store().upload(owner.user_id, id).await.unwrap()
 }
 
-fn commit(id: MediumId, fence: u64, length: u64, offset: u64) -> AppendCommit {
+fn commit(id: MediumId, fence: u64, offset: u64) -> AppendCommit {
     let digest_state = offset.to_be_bytes().to_vec();
-    AppendCommit { id, fence, length, offset, digest_state, expires_at: UnixMs(0) }
+    AppendCommit { id, fence, layout: lies(offset), offset, digest_state, expires_at: UnixMs(0) }
+}
+
+/// Where so many bytes might lie.
+fn lies(offset: u64) -> Layout {
+    Layout(format!("{offset} bytes, 'somewhere'"))
+}
+
+fn multipart(name: &str) -> Multipart {
+    Multipart { name: ObjectName(name.to_owned()), id: format!("id of {name}") }
 }
 
 /// A retry answers with the upload as it then stands, complete or not.
@@ -90,16 +102,17 @@ pub async fn p6_a_newer_request_fences_the_older(world: &World) {
     let id = create(world, ada, 10).await;
     let store = world.store();
     let older = store.begin_append(ada.user_id, id, 0).await.unwrap();
-    store.commit_append(commit(id, older.fence, 3, 3)).await.unwrap();
+    store.commit_append(commit(id, older.fence, 3)).await.unwrap();
     let newer = store.begin_append(ada.user_id, id, 3).await.unwrap();
     assert!(newer.fence > older.fence);
-    let refused = store.commit_append(commit(id, older.fence, 5, 5)).await.unwrap_err();
+    let refused = store.commit_append(commit(id, older.fence, 5)).await.unwrap_err();
     assert_eq!(refused, StoreError::UploadTakenOver);
     assert_eq!(state(world, ada, id).await.offset, 3);
-    store.commit_append(commit(id, newer.fence, 2, 5)).await.unwrap();
-    store.commit_append(commit(id, newer.fence, 7, 10)).await.unwrap();
-    let segments = store.segments(id).await.unwrap();
-    assert_eq!(segments, [(older.fence, 3), (newer.fence, 7)], "in their order, each once");
+    store.commit_append(commit(id, newer.fence, 5)).await.unwrap();
+    store.commit_append(commit(id, newer.fence, 10)).await.unwrap();
+    let refused = store.record_layout(id, older.fence, lies(1)).await.unwrap_err();
+    assert_eq!(refused, StoreError::UploadTakenOver);
+    assert_eq!(store.layout(id).await.unwrap(), Some(lies(10)));
 }
 
 /// Anything else is told where that is, and takes nothing over.
@@ -108,12 +121,12 @@ pub async fn p6_bytes_begin_where_the_upload_stands(world: &World) {
     let id = create(world, ada, 10).await;
     let store = world.store();
     let turn = store.begin_append(ada.user_id, id, 0).await.unwrap();
-    store.commit_append(commit(id, turn.fence, 3, 3)).await.unwrap();
+    store.commit_append(commit(id, turn.fence, 3)).await.unwrap();
     for given in [0, 2, 4, 10, u64::MAX >> 1] {
         let refused = store.begin_append(ada.user_id, id, given).await.unwrap_err();
         assert_eq!(refused, StoreError::OffsetMismatch { given, offset: 3 });
     }
-    store.commit_append(commit(id, turn.fence, 4, 4)).await.unwrap();
+    store.commit_append(commit(id, turn.fence, 4)).await.unwrap();
 }
 
 /// And is what the next request goes on from.
@@ -125,11 +138,76 @@ pub async fn p6_the_digests_state_goes_with_the_offset(world: &World) {
     store.create_upload(new).await.unwrap();
     let turn = store.begin_append(ada.user_id, id, 0).await.unwrap();
     assert_eq!(turn.digest_state, at_first);
-    store.commit_append(commit(id, turn.fence, 6, 6)).await.unwrap();
+    store.commit_append(commit(id, turn.fence, 6)).await.unwrap();
     world.reopen().await;
     let turn = world.store().begin_append(ada.user_id, id, 6).await.unwrap();
     assert_eq!(turn.digest_state, 6u64.to_be_bytes());
     assert_eq!((turn.upload.offset, turn.upload.size), (6, 10));
+}
+
+/// And so does where the bytes lie, which may change without more of them.
+pub async fn p6_the_layout_goes_with_the_offset(world: &World) {
+    let ada = world.person("ada").await;
+    let id = create(world, ada, 10).await;
+    let store = world.store();
+    assert_eq!(store.layout(id).await.unwrap(), Some(Layout::default()));
+    let turn = store.begin_append(ada.user_id, id, 0).await.unwrap();
+    assert_eq!(turn.layout, Layout::default());
+    store.commit_append(commit(id, turn.fence, 6)).await.unwrap();
+    assert_eq!(store.layout(id).await.unwrap(), Some(lies(6)));
+    store.record_layout(id, turn.fence, lies(7)).await.unwrap();
+    world.reopen().await;
+    let turn = world.store().begin_append(ada.user_id, id, 6).await.unwrap();
+    assert_eq!((turn.layout, turn.upload.offset), (lies(7), 6));
+    assert_eq!(turn.digest_state, 6u64.to_be_bytes());
+    let nobodys = MediumId::random();
+    assert_eq!(world.store().layout(nobodys).await.unwrap(), None);
+    let refused = world.store().record_layout(nobodys, 1, lies(1)).await.unwrap_err();
+    assert_eq!(refused, StoreError::UploadTakenOver);
+}
+
+/// A node that dies leaves what only the store knows of.
+pub async fn a_multipart_upload_is_remembered_until_it_was_aborted_twice(world: &World) {
+    let ada = world.person("ada").await;
+    let (given_up, over) = (create(world, ada, 10).await, create(world, ada, 10).await);
+    let store = world.store();
+    for id in [given_up, over] {
+        for name in ["a", "b"] {
+            store.remember_multipart(id, multipart(name)).await.unwrap();
+        }
+    }
+    assert_eq!(store.lost_multiparts(10).await.unwrap(), [], "they may go on");
+    store.remove_upload(ada.user_id, given_up).await.unwrap();
+    world.wait_days(1);
+    world.reopen().await;
+    assert_eq!(world.sweep(unlimited()).await.media, [over]);
+    let store = world.store();
+    assert_eq!(store.lost_multiparts(3).await.unwrap().len(), 3);
+    let mut lost = store.lost_multiparts(10).await.unwrap();
+    lost.sort_by_key(|(id, multipart)| (*id != given_up, multipart.name.0.clone()));
+    let all = [(given_up, "a"), (given_up, "b"), (over, "a"), (over, "b")];
+    assert_eq!(lost, all.map(|(id, name)| (id, multipart(name))));
+    for left in [4, 3, 3, 3] {
+        store.multipart_aborted(over, &multipart("b").name).await.unwrap();
+        assert_eq!(store.lost_multiparts(10).await.unwrap().len(), left);
+    }
+    for id in [over, MediumId::random()] {
+        let refused = store.remember_multipart(id, multipart("c")).await.unwrap_err();
+        assert_eq!(refused, StoreError::NotFound("upload"), "nobody would come for it");
+    }
+}
+
+/// It became the object; the others did not.
+pub async fn a_multipart_upload_that_became_the_object_is_forgotten(world: &World) {
+    let ada = world.person("ada").await;
+    let id = create(world, ada, 10).await;
+    let store = world.store();
+    for name in ["other", "object"] {
+        store.remember_multipart(id, multipart(name)).await.unwrap();
+    }
+    world.append(ada, id, 0, 10).await;
+    assert_eq!(world.complete(id).await.unwrap().object, ObjectName("object".to_owned()));
+    assert_eq!(store.lost_multiparts(10).await.unwrap(), [(id, multipart("other"))]);
 }
 
 /// Then it is no upload any more, but its creator can still look at it.
@@ -153,7 +231,7 @@ pub async fn p6_an_upload_completes_with_all_its_bytes_only(world: &World) {
     assert!(matches!(refused, StoreError::NotFound(_)));
     let refused = store.remove_upload(ada.user_id, id).await.unwrap_err();
     assert_eq!(refused, StoreError::NotFound("unfinished upload"), "a medium is not given up");
-    assert!(store.segments(id).await.unwrap().is_empty());
+    assert_eq!(store.layout(id).await.unwrap(), None);
 }
 
 /// Two requests that both saw the last byte, and one that died in between.
@@ -164,6 +242,10 @@ pub async fn p6_completing_twice_is_completing_once(world: &World) {
     let made = join_all((0..8).map(|_| world.complete(id))).await;
     let first = made[0].clone().unwrap();
     assert!(made.iter().all(|medium| medium.as_ref() == Ok(&first)), "one time, one digest");
+    let late = ObjectName("late".to_owned());
+    let now = world.now();
+    let medium = world.store().complete_upload(id, [7; 32], late, now, now).await.unwrap();
+    assert_eq!(medium, first, "one object");
 }
 
 /// There is no last byte to wait for.
@@ -214,9 +296,9 @@ pub async fn an_unfinished_upload_is_removed_after_its_time(world: &World) {
     assert_eq!(world.sweep(unlimited()).await.media, [id]);
     let refused = world.store().upload(ada.user_id, id).await.unwrap_err();
     assert_eq!(refused, StoreError::NotFound("upload"));
-    let refused = world.store().commit_append(commit(id, turn.fence, 3, 3)).await.unwrap_err();
+    let refused = world.store().commit_append(commit(id, turn.fence, 3)).await.unwrap_err();
     assert_eq!(refused, StoreError::UploadTakenOver);
-    assert!(world.store().segments(id).await.unwrap().is_empty());
+    assert_eq!(world.store().layout(id).await.unwrap(), None);
 }
 
 /// Never earlier than it was to be.
@@ -226,7 +308,7 @@ pub async fn an_upload_that_makes_progress_is_removed_later(world: &World) {
     let turn = world.store().begin_append(ada.user_id, id, 0).await.unwrap();
     let later = world.now().after(Duration::from_secs(3 * 24 * 3600));
     for (length, expires_at) in [(1, later), (2, UnixMs(7))] {
-        let commit = AppendCommit { expires_at, ..commit(id, turn.fence, length, length) };
+        let commit = AppendCommit { expires_at, ..commit(id, turn.fence, length) };
         world.store().commit_append(commit).await.unwrap();
         assert_eq!(state(world, ada, id).await.expires_at, later);
     }
@@ -245,6 +327,7 @@ pub async fn media_states_are_told_in_the_order_asked(world: &World) {
     let asked = [half, MediumId::random(), whole, removed, half];
     let states = world.store().media_states(&asked).await.unwrap();
     use MediumState::{Complete, Unfinished, Unknown};
-    assert_eq!(states, [Unfinished, Unknown, Complete, Unknown, Unfinished]);
+    let complete = Complete { object: ObjectName("object".to_owned()) };
+    assert_eq!(states, [Unfinished, Unknown, complete, Unknown, Unfinished]);
     assert_eq!(world.store().media_states(&[]).await.unwrap(), []);
 }

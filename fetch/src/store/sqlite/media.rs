@@ -5,11 +5,15 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use super::{
     SqliteStore,
     grants::readable,
+    multiparts,
     rows::{digest, id, int, medium, number, time},
 };
-use crate::store::{
-    Append, AppendCommit, Media, Medium, MediumState, NewUpload, StoreError, UnixMs, Upload,
-    rules::{MediaUse, judge_upload, judge_upload_retry},
+use crate::{
+    objects::{Layout, Multipart, ObjectName},
+    store::{
+        Append, AppendCommit, Media, Medium, MediumState, NewUpload, StoreError, UnixMs, Upload,
+        rules::{MediaUse, judge_upload, judge_upload_retry},
+    },
 };
 
 #[async_trait]
@@ -35,24 +39,39 @@ impl Media for SqliteStore {
         self.writer.write(move |db| Box::pin(async move { commit_append(db, &commit).await })).await
     }
 
-    async fn segments(&self, id: MediumId) -> Result<Vec<(u64, u64)>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT fence, length FROM upload_segments WHERE medium_id = ? ORDER BY fence",
-        )
-        .bind(id.uuid())
-        .fetch_all(&self.readers)
-        .await?;
-        rows.iter().map(|row| Ok((number(row, "fence")?, number(row, "length")?))).collect()
+    async fn record_layout(
+        &self,
+        id: MediumId,
+        fence: u64,
+        layout: Layout,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .write(move |db| Box::pin(async move { record_layout(db, id, fence, &layout).await }))
+            .await
+    }
+
+    async fn layout(&self, id: MediumId) -> Result<Option<Layout>, StoreError> {
+        let layout: Option<String> =
+            sqlx::query_scalar("SELECT layout FROM uploads WHERE medium_id = ?")
+                .bind(id.uuid())
+                .fetch_optional(&self.readers)
+                .await?;
+        Ok(layout.map(Layout))
     }
 
     async fn complete_upload(
         &self,
         id: MediumId,
         sha256: [u8; 32],
+        object: ObjectName,
         now: UnixMs,
         expires_at: UnixMs,
     ) -> Result<Medium, StoreError> {
-        self.writer.write(move |db| Box::pin(complete(db, id, sha256, now, expires_at))).await
+        self.writer
+            .write(move |db| {
+                Box::pin(async move { complete(db, id, sha256, &object, (now, expires_at)).await })
+            })
+            .await
     }
 
     async fn remove_upload(&self, owner_id: UserId, id: MediumId) -> Result<(), StoreError> {
@@ -72,18 +91,44 @@ impl Media for SqliteStore {
         let db = &mut *self.read().await?;
         let mut states = Vec::with_capacity(ids.len());
         for id in ids {
-            let is_complete: Option<bool> =
-                sqlx::query_scalar("SELECT sha256 IS NOT NULL FROM media WHERE id = ?")
+            let object: Option<Option<String>> =
+                sqlx::query_scalar("SELECT object FROM media WHERE id = ?")
                     .bind(id.uuid())
                     .fetch_optional(&mut *db)
                     .await?;
-            states.push(match is_complete {
+            states.push(match object {
                 None => MediumState::Unknown,
-                Some(false) => MediumState::Unfinished,
-                Some(true) => MediumState::Complete,
+                Some(None) => MediumState::Unfinished,
+                Some(Some(object)) => MediumState::Complete { object: ObjectName(object) },
             });
         }
         Ok(states)
+    }
+
+    async fn remember_multipart(
+        &self,
+        id: MediumId,
+        multipart: Multipart,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .write(move |db| {
+                Box::pin(async move { multiparts::remember(db, id, &multipart).await })
+            })
+            .await
+    }
+
+    async fn lost_multiparts(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<(MediumId, Multipart)>, StoreError> {
+        multiparts::lost(&mut *self.read().await?, limit).await
+    }
+
+    async fn multipart_aborted(&self, id: MediumId, name: &ObjectName) -> Result<(), StoreError> {
+        let name = name.clone();
+        self.writer
+            .write(move |db| Box::pin(async move { multiparts::aborted(db, id, &name).await }))
+            .await
     }
 }
 
@@ -189,20 +234,28 @@ async fn begin(
         return Err(StoreError::OffsetMismatch { given: offset, offset: upload.offset });
     }
     let row = sqlx::query(
-        "UPDATE uploads SET fence = fence + 1 WHERE medium_id = ? RETURNING fence, digest_state",
+        "UPDATE uploads SET fence = fence + 1 WHERE medium_id = ? \
+         RETURNING fence, layout, digest_state",
     )
     .bind(medium_id.uuid())
     .fetch_optional(db)
     .await?
     .ok_or(StoreError::NotFound("unfinished upload"))?;
-    Ok(Append { fence: number(&row, "fence")?, upload, digest_state: row.try_get("digest_state")? })
+    Ok(Append {
+        fence: number(&row, "fence")?,
+        upload,
+        layout: row.try_get("layout").map(Layout)?,
+        digest_state: row.try_get("digest_state")?,
+    })
 }
 
 async fn commit_append(db: &mut SqliteConnection, commit: &AppendCommit) -> Result<(), StoreError> {
     let moved = sqlx::query(
-        "UPDATE uploads SET offset = ?, digest_state = ? WHERE medium_id = ? AND fence = ?",
+        "UPDATE uploads SET offset = ?, layout = ?, digest_state = ? \
+         WHERE medium_id = ? AND fence = ?",
     )
     .bind(int(commit.offset))
+    .bind(commit.layout.as_str())
     .bind(&commit.digest_state)
     .bind(commit.id.uuid())
     .bind(int(commit.fence))
@@ -214,29 +267,35 @@ async fn commit_append(db: &mut SqliteConnection, commit: &AppendCommit) -> Resu
     sqlx::query("UPDATE media SET expires_at = max(expires_at, ?2) WHERE id = ?1")
         .bind(commit.id.uuid())
         .bind(int(commit.expires_at.0))
-        .execute(&mut *db)
+        .execute(db)
         .await?;
-    sqlx::query(
-        "INSERT INTO upload_segments (medium_id, fence, length) VALUES (?1, ?2, ?3) \
-         ON CONFLICT DO UPDATE SET length = ?3",
-    )
-    .bind(commit.id.uuid())
-    .bind(int(commit.fence))
-    .bind(int(commit.length))
-    .execute(db)
-    .await?;
     Ok(())
+}
+
+async fn record_layout(
+    db: &mut SqliteConnection,
+    medium_id: MediumId,
+    fence: u64,
+    layout: &Layout,
+) -> Result<(), StoreError> {
+    let recorded = sqlx::query("UPDATE uploads SET layout = ? WHERE medium_id = ? AND fence = ?")
+        .bind(layout.as_str())
+        .bind(medium_id.uuid())
+        .bind(int(fence))
+        .execute(db)
+        .await?;
+    if recorded.rows_affected() == 0 { Err(StoreError::UploadTakenOver) } else { Ok(()) }
 }
 
 async fn complete(
     db: &mut SqliteConnection,
     medium_id: MediumId,
     sha256: [u8; 32],
-    now: UnixMs,
-    expires_at: UnixMs,
+    object: &ObjectName,
+    (now, expires_at): (UnixMs, UnixMs),
 ) -> Result<Medium, StoreError> {
     sqlx::query(
-        "UPDATE media SET sha256 = ?2, completed_at = ?3, expires_at = ?4 \
+        "UPDATE media SET sha256 = ?2, completed_at = ?3, expires_at = ?4, object = ?5 \
          WHERE id = ?1 AND sha256 IS NULL \
          AND size = (SELECT offset FROM uploads WHERE medium_id = ?1)",
     )
@@ -244,6 +303,7 @@ async fn complete(
     .bind(&sha256[..])
     .bind(int(now.0))
     .bind(int(expires_at.0))
+    .bind(object.as_str())
     .execute(&mut *db)
     .await?;
     let row = sqlx::query("SELECT * FROM media WHERE id = ? AND sha256 IS NOT NULL")
@@ -253,7 +313,8 @@ async fn complete(
         .ok_or(StoreError::NotFound("upload with all its bytes"))?;
     for statement in [
         "DELETE FROM uploads WHERE medium_id = ?",
-        "DELETE FROM upload_segments WHERE medium_id = ?",
+        "DELETE FROM multiparts WHERE medium_id = ?1 \
+         AND name = (SELECT object FROM media WHERE id = ?1)",
     ] {
         sqlx::query(statement).bind(medium_id.uuid()).execute(&mut *db).await?;
     }
@@ -282,11 +343,9 @@ pub(super) async fn forget_upload(
     db: &mut SqliteConnection,
     medium_id: MediumId,
 ) -> Result<(), StoreError> {
-    for statement in [
-        "DELETE FROM uploads WHERE medium_id = ?",
-        "DELETE FROM upload_segments WHERE medium_id = ?",
-        "DELETE FROM grants WHERE medium_id = ?",
-    ] {
+    for statement in
+        ["DELETE FROM uploads WHERE medium_id = ?", "DELETE FROM grants WHERE medium_id = ?"]
+    {
         sqlx::query(statement).bind(medium_id.uuid()).execute(&mut *db).await?;
     }
     Ok(())

@@ -5,9 +5,12 @@ use serde::Serialize;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use crate::store::{
-    ConversationKind, Medium, Role, StoreError, UnixMs,
-    stored::{parse_kind, parse_role},
+use crate::{
+    objects::ObjectName,
+    store::{
+        ConversationKind, Medium, Role, StoreError, UnixMs,
+        stored::{parse_kind, parse_role},
+    },
 };
 
 /// An id of any kind.
@@ -87,6 +90,7 @@ pub(super) fn medium(row: &SqliteRow) -> Result<Option<Medium>, StoreError> {
     };
     Ok(Some(Medium {
         id: id(row, "id")?,
+        object: row.try_get("object").map(ObjectName)?,
         file_name: row.try_get("file_name")?,
         content_type: row.try_get("content_type")?,
         size: number(row, "size")?,

@@ -16,11 +16,26 @@ use crate::store::{
 #[async_trait]
 impl Upkeep for SqliteStore {
     async fn identity(&self) -> Result<StoreIdentity, StoreError> {
-        let row = sqlx::query("SELECT store_id, epoch FROM store").fetch_one(&self.readers).await?;
+        let row = sqlx::query("SELECT store_id, objects_id, epoch FROM store")
+            .fetch_one(&self.readers)
+            .await?;
         Ok(StoreIdentity {
             store_id: row.try_get("store_id")?,
+            objects_id: row.try_get("objects_id")?,
             epoch: Epoch(number(&row, "epoch")?),
         })
+    }
+
+    async fn claim_objects(&self, objects_id: Uuid) -> Result<Uuid, StoreError> {
+        self.writer
+            .write(move |db| {
+                Box::pin(async move {
+                    let claim = "UPDATE store SET objects_id = coalesce(objects_id, ?) \
+                                 RETURNING objects_id";
+                    Ok(sqlx::query_scalar(claim).bind(objects_id).fetch_one(db).await?)
+                })
+            })
+            .await
     }
 
     async fn new_epoch(&self, now: UnixMs) -> Result<Epoch, StoreError> {

@@ -12,7 +12,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use nudge_fetch::{
     FetchParts,
-    objects::{ByteStream, CommittedSegment, Listing, LocalObjects, ObjectError, Objects, Segment},
+    objects::{
+        ByteStream, Found, FoundStream, Layout, LocalObjects, Multipart, ObjectError, ObjectName,
+        Objects, Unfinished, Writer, conformance::Identity,
+    },
 };
 use nudge_proto::MediumId;
 use reqwest::{Method, RequestBuilder};
@@ -205,7 +208,7 @@ struct SmallDisk {
 impl SmallDisk {
     async fn open(folder: &TempDir, room: u64) -> Self {
         Self {
-            inner: Arc::new(LocalObjects::open(folder.path(), Uuid::new_v4()).await.unwrap()),
+            inner: Arc::new(LocalObjects::open(folder.path(), &Identity::default()).await.unwrap()),
             room: Arc::new(AtomicU64::new(room)),
             finishes: Arc::default(),
             gate: Arc::new(Semaphore::new(1)),
@@ -220,13 +223,17 @@ impl SmallDisk {
 }
 
 #[derive(Debug)]
-struct SmallSegment {
-    inner: Box<dyn Segment>,
+struct SmallWriter {
+    inner: Box<dyn Writer>,
     room: Arc<AtomicU64>,
 }
 
 #[async_trait::async_trait]
-impl Segment for SmallSegment {
+impl Writer for SmallWriter {
+    fn room(&self) -> u64 {
+        self.inner.room()
+    }
+
     async fn append(&mut self, bytes: Bytes) -> Result<(), ObjectError> {
         let length = bytes.len() as u64;
         let take = |room: u64| room.checked_sub(length);
@@ -236,50 +243,73 @@ impl Segment for SmallSegment {
         self.inner.append(bytes).await
     }
 
-    async fn sync(&mut self) -> Result<(), ObjectError> {
+    async fn sync(&mut self) -> Result<Option<Layout>, ObjectError> {
         self.inner.sync().await
     }
 
-    async fn cut(&mut self, length: u64) -> Result<(), ObjectError> {
-        self.inner.cut(length).await
+    async fn committed(&mut self) {
+        self.inner.committed().await;
+    }
+
+    async fn give_back(&mut self) -> Result<(), ObjectError> {
+        self.inner.give_back().await
     }
 }
 
 #[async_trait::async_trait]
 impl Objects for SmallDisk {
-    async fn open_segment(
-        &self,
-        id: MediumId,
-        fence: u64,
-    ) -> Result<Box<dyn Segment>, ObjectError> {
-        let inner = self.inner.open_segment(id, fence).await?;
-        Ok(Box::new(SmallSegment { inner, room: Arc::clone(&self.room) }))
+    async fn write(&self, upload: Unfinished) -> Result<Box<dyn Writer>, ObjectError> {
+        let inner = self.inner.write(upload).await?;
+        Ok(Box::new(SmallWriter { inner, room: Arc::clone(&self.room) }))
     }
 
-    async fn finish(&self, id: MediumId, segments: &[CommittedSegment]) -> Result<(), ObjectError> {
+    async fn finish(
+        &self,
+        id: MediumId,
+        size: u64,
+        layout: &Layout,
+    ) -> Result<ObjectName, ObjectError> {
         self.finishes.fetch_add(1, Ordering::Relaxed);
         let _gate = self.gate.acquire().await;
-        self.inner.finish(id, segments).await
+        self.inner.finish(id, size, layout).await
     }
 
     async fn read(
         &self,
         id: MediumId,
+        object: &ObjectName,
         range: std::ops::Range<u64>,
     ) -> Result<ByteStream, ObjectError> {
-        self.inner.read(id, range).await
+        self.inner.read(id, object, range).await
     }
 
-    async fn discard_segments(&self, id: MediumId) -> Result<(), ObjectError> {
-        self.inner.discard_segments(id).await
+    async fn tidy(
+        &self,
+        id: MediumId,
+        layout: &Layout,
+        object: &ObjectName,
+    ) -> Result<(), ObjectError> {
+        self.inner.tidy(id, layout, object).await
+    }
+
+    async fn remove(&self, found: &Found) -> Result<(), ObjectError> {
+        self.inner.remove(found).await
     }
 
     async fn delete(&self, id: MediumId) -> Result<(), ObjectError> {
         self.inner.delete(id).await
     }
 
-    async fn list(&self) -> Result<Listing, ObjectError> {
+    async fn list(&self) -> Result<FoundStream, ObjectError> {
         self.inner.list().await
+    }
+
+    async fn ping(&self) -> Result<(), ObjectError> {
+        self.inner.ping().await
+    }
+
+    async fn abort(&self, id: MediumId, multipart: &Multipart) -> Result<(), ObjectError> {
+        self.inner.abort(id, multipart).await
     }
 }
 

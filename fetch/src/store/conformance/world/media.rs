@@ -5,6 +5,7 @@ use nudge_proto::{ConversationId, MediumId, RequestId};
 use super::{Person, World, media_kept};
 use crate::{
     media::RunningDigest,
+    objects::{Layout, ObjectName},
     store::{AppendCommit, MediaQuota, Medium, NewUpload, Send, Sent, StoreError, UnixMs},
 };
 
@@ -35,7 +36,7 @@ impl World {
         let commit = AppendCommit {
             id,
             fence: turn.fence,
-            length,
+            layout: Layout(format!("{} bytes", offset + length)),
             offset: offset + length,
             digest_state: turn.digest_state,
             expires_at,
@@ -45,9 +46,10 @@ impl World {
 
     /// Makes an upload visible.
     pub async fn complete(&self, id: MediumId) -> Result<Medium, StoreError> {
+        let object = ObjectName("object".to_owned());
         let now = self.now();
         let kept = UnixMs(now.0 + media_kept() * 24 * 3600 * 1000);
-        self.store().complete_upload(id, [7; 32], now, kept).await
+        self.store().complete_upload(id, [7; 32], object, now, kept).await
     }
 
     /// A complete medium of ten bytes.

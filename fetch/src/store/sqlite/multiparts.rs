@@ -1,0 +1,59 @@
+//! Multipart uploads at an object store, which does not list them.
+
+use nudge_proto::MediumId;
+use sqlx::{Row, SqliteConnection};
+
+use super::rows::id;
+use crate::{
+    objects::{Multipart, ObjectName},
+    store::StoreError,
+};
+
+pub(super) async fn remember(
+    db: &mut SqliteConnection,
+    medium_id: MediumId,
+    multipart: &Multipart,
+) -> Result<(), StoreError> {
+    let remembered = sqlx::query(
+        "INSERT INTO multiparts (medium_id, name, multipart_id) \
+         SELECT medium_id, ?2, ?3 FROM uploads WHERE medium_id = ?1",
+    )
+    .bind(medium_id.uuid())
+    .bind(multipart.name.as_str())
+    .bind(&multipart.id)
+    .execute(db)
+    .await?;
+    if remembered.rows_affected() == 0 { Err(StoreError::NotFound("upload")) } else { Ok(()) }
+}
+
+pub(super) async fn lost(
+    db: &mut SqliteConnection,
+    limit: usize,
+) -> Result<Vec<(MediumId, Multipart)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT medium_id, name, multipart_id FROM multiparts WHERE NOT EXISTS \
+         (SELECT 1 FROM uploads WHERE uploads.medium_id = multiparts.medium_id) LIMIT ?",
+    )
+    .bind(limit as i64)
+    .fetch_all(db)
+    .await?;
+    let lost = rows.iter().map(|row| {
+        let name = row.try_get("name").map(ObjectName)?;
+        Ok((id(row, "medium_id")?, Multipart { name, id: row.try_get("multipart_id")? }))
+    });
+    lost.collect()
+}
+
+pub(super) async fn aborted(
+    db: &mut SqliteConnection,
+    medium_id: MediumId,
+    name: &ObjectName,
+) -> Result<(), StoreError> {
+    for statement in [
+        "DELETE FROM multiparts WHERE medium_id = ? AND name = ? AND aborted = 1",
+        "UPDATE multiparts SET aborted = 1 WHERE medium_id = ? AND name = ?",
+    ] {
+        sqlx::query(statement).bind(medium_id.uuid()).bind(name.as_str()).execute(&mut *db).await?;
+    }
+    Ok(())
+}
