@@ -86,9 +86,9 @@ impl MediaError {
 impl From<ObjectError> for MediaError {
     /// What the store said is the store's, also when the objects asked it.
     fn from(error: ObjectError) -> Self {
-        match error {
-            ObjectError::Store(error) => Self::Store(error),
-            other => Self::Objects(other),
+        if let ObjectError::Store(error) = error {
+            return Self::Store(error);
         }
+        Self::Objects(error)
     }
 }
