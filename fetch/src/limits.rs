@@ -69,3 +69,20 @@ pub const WATCH_SESSIONS_MAX: usize = 4_000_000;
 pub const UNREAD_WALK_MAX: u32 = 10_000;
 /// Inbox entries that one step of an account's deletion removes.
 pub const DELETED_ENTRIES_AT_ONCE: u32 = 2000;
+
+/// Numbers that one span of what is accounted for may have; longer ones are cut into several.
+pub const SPAN_NUMBERS_MAX: u64 = 256;
+/// Spans that are accounted for with one look at the store.
+pub const SPANS_AT_ONCE: usize = 64;
+/// Spans that may wait to be accounted for; more are only counted as missed.
+pub const SPANS_WAITING_MAX: usize = 16_384;
+/// Milestones of messages that a node remembers, about 64 bytes each.
+pub const MILESTONES_REMEMBERED: usize = 32_768;
+/// Where the operator's counts of rows end.
+pub const STATS_COUNT_MAX: u64 = 1_000_000;
+/// Sessions that the operator is shown on one page.
+pub const SESSIONS_PAGE_MAX: usize = 1000;
+/// A dependency must answer a question for its health within this time.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Health is not asked for more often than this, however often somebody wants to know.
+pub const HEALTH_EVERY: Duration = Duration::from_secs(1);

@@ -15,6 +15,7 @@ mod inboxes;
 mod media;
 mod messages;
 mod moved;
+mod operations;
 #[expect(dead_code, reason = "its traits come one by one")]
 pub mod postgres;
 mod sql_error;
@@ -39,16 +40,35 @@ pub use inboxes::{
 pub use media::{Append, AppendCommit, Media, MediaQuota, Medium, MediumState, NewUpload, Upload};
 pub use messages::{History, HistoryItem, Message, Messages, Send, Sent};
 pub use moved::{Moved, Outcome};
+pub use operations::{
+    MediumStory, MessageStory, Operations, Passed, RecipientStory, Span, StoreStats,
+};
 pub use upkeep::{Key, KeyPurpose, Retention, StoreIdentity, Swept, Upkeep};
 
 /// Everything that must last.
 pub trait Store:
-    Accounts + Devices + Conversations + Messages + Inboxes + Media + Upkeep + std::fmt::Debug
+    Accounts
+    + Devices
+    + Conversations
+    + Messages
+    + Inboxes
+    + Media
+    + Upkeep
+    + Operations
+    + std::fmt::Debug
 {
 }
 
 impl<S> Store for S where
-    S: Accounts + Devices + Conversations + Messages + Inboxes + Media + Upkeep + std::fmt::Debug
+    S: Accounts
+        + Devices
+        + Conversations
+        + Messages
+        + Inboxes
+        + Media
+        + Upkeep
+        + Operations
+        + std::fmt::Debug
 {
 }
 

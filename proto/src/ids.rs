@@ -46,6 +46,13 @@ macro_rules! id {
                 Self(uuid::Builder::from_unix_timestamp_millis(unix_ms, &entropy).into_uuid())
             }
 
+            /// When an id of [`Self::at_time`] was made, in milliseconds since 1970.
+            #[must_use]
+            pub fn made_at_ms(&self) -> u64 {
+                let [a, b, c, d, e, f, ..] = *self.as_bytes();
+                u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+            }
+
             /// The id's 16 bytes.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {

@@ -12,6 +12,7 @@
 //! - [`frame`]: typed frames and their length-prefixed bytes
 //! - [`session`]: both ends of the signaling session as state machines
 //! - [`watch`]: what signal and fetch tell each other
+//! - [`milestone`]: what both count of a message's life
 
 #![warn(missing_docs)]
 
@@ -45,3 +46,6 @@ pub mod frame;
 pub mod session;
 
 pub mod watch;
+
+pub mod milestone;
+pub use milestone::Milestone;

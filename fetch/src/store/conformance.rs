@@ -20,7 +20,7 @@
 //! - [`durability`] (P1), [`sending`] (P2), [`pages`] (P3)
 //! - one room per aggregate: [`accounts`], [`deletion`], [`devices`], [`conversations`], [`listing`],
 //!   [`members`], [`blocks`], [`receipts`], [`group_receipts`], [`acks`], [`uploads`], [`grants`],
-//!   [`retention`], [`upkeep`]
+//!   [`retention`], [`upkeep`], [`operations`]
 
 #![expect(clippy::unwrap_used, reason = "a check fails by panicking")]
 
@@ -35,6 +35,7 @@ pub mod grants;
 pub mod group_receipts;
 pub mod listing;
 pub mod members;
+pub mod operations;
 pub mod pages;
 pub mod receipts;
 pub mod retention;
@@ -220,6 +221,12 @@ macro_rules! store_conformance {
                 until_acked_a_revoked_device_holds_nothing_back,
                 until_acked_mail_without_an_active_device_keeps_its_time,
                 a_step_is_bounded_and_says_that_there_is_more,
+            }
+            operations {
+                a_messages_story_follows_it_from_send_to_read,
+                a_story_says_what_is_gone,
+                what_a_mark_passed_over_is_told_by_span,
+                stats_count_what_is_there,
             }
             upkeep {
                 a_store_keeps_its_identity,

@@ -18,6 +18,7 @@ mod media;
 mod members;
 mod messages;
 mod multiparts;
+mod operations;
 #[cfg(test)]
 mod plans;
 mod receipts;
@@ -25,6 +26,7 @@ mod rows;
 mod send;
 mod send_facts;
 mod send_rows;
+mod story;
 mod sweep;
 mod upkeep;
 mod views;

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{
     SqliteOptions, SqliteStore,
     conversations::mark_read_sql,
-    history, views,
+    history, operations, views,
     visible::{Kind, intervals},
 };
 
@@ -52,6 +52,16 @@ async fn p5_the_conversation_list_walks_over_nothing_that_its_reader_may_not_see
     let one = "me.conversation_id = ?3 LIMIT ?4";
     assert_bounded(views::present_sql(one), &Kind::MESSAGES, 0).await;
     assert_bounded(views::former_sql(), &Kind::MESSAGES, 0).await;
+}
+
+#[tokio::test]
+async fn p5_accounting_for_a_span_walks_over_that_span_alone() {
+    for sql in [operations::PASSED_IN_INBOXES, operations::PASSED_IN_CONVERSATIONS] {
+        let plan = plan(sql.to_owned()).await;
+        let scans: Vec<_> = plan.iter().filter(|step| step.starts_with("SCAN ")).collect();
+        assert!(scans.iter().all(|step| step.contains("json_each")), "{plan:#?}");
+        assert!(plan.iter().any(|step| step.contains("seq>? AND seq<?")), "{plan:#?}");
+    }
 }
 
 #[tokio::test]
