@@ -105,7 +105,7 @@ async fn media_of(
 
 /// The media of the messages of conversations $1 with numbers $2.
 pub(super) const MEDIA_SQL: &str = "SELECT g.conversation_id, g.conversation_seq, media.id, media.file_name, \
-         media.content_type, media.size, media.sha256, media.completed_at \
+         media.content_type, media.size, media.sha256, media.completed_at, media.object \
      FROM unnest($1::uuid[], $2::bigint[]) AS wanted(conversation_id, seq) \
      JOIN grants g ON g.conversation_id = wanted.conversation_id \
          AND g.conversation_seq = wanted.seq \

@@ -4,9 +4,12 @@ use nudge_proto::{Epoch, InboxSeq};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::store::{
-    ConversationKind, Medium, Role, StoreError, UnixMs,
-    stored::{parse_kind, parse_role},
+use crate::{
+    objects::ObjectName,
+    store::{
+        ConversationKind, Medium, Role, StoreError, UnixMs,
+        stored::{parse_kind, parse_role},
+    },
 };
 
 pub(super) fn id<I: From<Uuid>>(row: &PgRow, column: &str) -> Result<I, StoreError> {
@@ -69,6 +72,7 @@ pub(super) fn medium(row: &PgRow) -> Result<Option<Medium>, StoreError> {
         size: number(row, "size")?,
         sha256,
         completed_at: time(row, "completed_at")?,
+        object: row.try_get("object").map(ObjectName)?,
     }))
 }
 pub(super) async fn inbox_head(
