@@ -23,7 +23,8 @@ const SECRET: [&str; 8] = [
 const CONTENT: &str = "nudge.v1.content";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["signal", "watch", "content"].map(|name| format!("schema/nudge/v1/{name}.proto"));
+    let files =
+        ["signal", "watch", "bus", "content"].map(|name| format!("schema/nudge/v1/{name}.proto"));
     for file in &files {
         println!("cargo:rerun-if-changed={file}");
     }

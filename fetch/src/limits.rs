@@ -86,3 +86,21 @@ pub const SESSIONS_PAGE_MAX: usize = 1000;
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Health is not asked for more often than this, however often somebody wants to know.
 pub const HEALTH_EVERY: Duration = Duration::from_secs(1);
+
+/// Users, devices and connections of each kind of event that may wait for the bus; more are lost, which the
+/// other nodes notice.
+pub const BUS_WAITING_MAX: usize = 65_536;
+/// Typing that may wait for the bus, in parts of 128 recipients.
+pub const BUS_TYPING_WAITING_MAX: usize = 1024;
+/// Fetch nodes whose batches are followed.
+pub const BUS_PEERS_MAX: usize = 1024;
+/// A node that has nothing to tell shows this often that it lives, so that losses are noticed.
+pub const BUS_SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(2);
+/// What carries the bus must answer within this time, or is left.
+pub const BUS_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// The shortest wait before the bus is connected again.
+pub const BUS_RECONNECT_MIN: Duration = Duration::from_millis(100);
+/// The longest.
+pub const BUS_RECONNECT_MAX: Duration = Duration::from_secs(5);
+/// What still waits for the bus when the service stops gets this time.
+pub const BUS_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

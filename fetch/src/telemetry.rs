@@ -54,6 +54,36 @@ pub(crate) fn watched(streams: usize, sessions: usize) {
     gauge!(HELD_SESSIONS).set(sessions as f64);
 }
 
+/// Whether the bus reaches other nodes.
+pub(crate) fn bus_is_up(is_up: bool) {
+    gauge!(BUS_UP).set(if is_up { 1.0 } else { 0.0 });
+}
+
+/// The bus came up again.
+pub(crate) fn bus_reconnected() {
+    counter!(BUS_RECONNECTS).increment(1);
+}
+
+/// Events went over the bus.
+pub(crate) fn bus_published(events: usize) {
+    counter!(BUS_PUBLISHED).increment(events as u64);
+}
+
+/// Events of other nodes came over the bus.
+pub(crate) fn bus_heard(events: usize) {
+    counter!(BUS_HEARD).increment(events as u64);
+}
+
+/// Events were never carried.
+pub(crate) fn bus_lost(events: usize) {
+    counter!(BUS_LOST).increment(events as u64);
+}
+
+/// Something may have been lost, and is looked up.
+pub(crate) fn bus_gap() {
+    counter!(BUS_GAPS).increment(1);
+}
+
 /// A method that a client made up is no label of its own.
 fn method_word(method: &Method) -> &'static str {
     const KNOWN: [Method; 7] = [
@@ -94,6 +124,12 @@ fn describe() {
     describe_counter!(DOWNLOADED_BYTES, Unit::Bytes, "Bytes of media sent.");
     describe_gauge!(WATCH_STREAMS, "Signal nodes that watch this node.");
     describe_gauge!(HELD_SESSIONS, "Connections that they hold.");
+    describe_gauge!(BUS_UP, "1 while the bus between nodes carries, 0 while it does not.");
+    describe_counter!(BUS_RECONNECTS, "Times that the bus came up again.");
+    describe_counter!(BUS_PUBLISHED, "Events told to other nodes, merged ones once.");
+    describe_counter!(BUS_HEARD, "Events heard from other nodes.");
+    describe_counter!(BUS_LOST, "Events for other nodes that were never carried.");
+    describe_counter!(BUS_GAPS, "Times that something may have been lost, and was looked up.");
 }
 
 const REQUESTS: &str = "nudge_fetch_requests_total";
@@ -106,6 +142,12 @@ const UPLOADED_BYTES: &str = "nudge_fetch_uploaded_bytes_total";
 const DOWNLOADED_BYTES: &str = "nudge_fetch_downloaded_bytes_total";
 const WATCH_STREAMS: &str = "nudge_fetch_watch_streams";
 const HELD_SESSIONS: &str = "nudge_fetch_held_sessions";
+const BUS_UP: &str = "nudge_fetch_bus_up";
+const BUS_RECONNECTS: &str = "nudge_fetch_bus_reconnects_total";
+const BUS_PUBLISHED: &str = "nudge_fetch_bus_published_total";
+const BUS_HEARD: &str = "nudge_fetch_bus_heard_total";
+const BUS_LOST: &str = "nudge_fetch_bus_lost_total";
+const BUS_GAPS: &str = "nudge_fetch_bus_gaps_total";
 
 const SECONDS: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];

@@ -14,6 +14,12 @@ pub mod watch {
     include!(concat!(env!("OUT_DIR"), "/nudge.v1.watch.rs"));
 }
 
+/// `bus.proto`: between fetch nodes.
+#[expect(missing_docs, reason = "the schema says it, where there is something to say")]
+pub mod bus {
+    include!(concat!(env!("OUT_DIR"), "/nudge.v1.bus.rs"));
+}
+
 /// `content.proto`: what the content service says over HTTP.
 #[expect(missing_docs, reason = "the schema says it, where there is something to say")]
 pub mod content {

@@ -12,7 +12,7 @@ use nudge_proto::{
 };
 
 use super::stream::DownQueue;
-use crate::store::DeviceState;
+use crate::{bus::Connection, store::DeviceState};
 
 /// Every held session, by user.
 #[derive(Debug, Default)]
@@ -61,7 +61,7 @@ impl Held {
         user.sessions.retain(|session| {
             let stays = session.device_id != new.device_id;
             if !stays {
-                session.down.displace(session.key, session.code_when_displaced_by(&new));
+                session.down.displace(session.key, session.code_when_displaced_by(new.instance));
                 self.keys.remove(&(session.stream, session.key));
             }
             stays
@@ -69,6 +69,21 @@ impl Held {
         self.keys.insert((new.stream, new.key), user_id);
         user.sessions.push(new);
         Ok(())
+    }
+
+    /// Displaces the session of a device that is older than its connection elsewhere; returns the one that
+    /// is newer than that.
+    pub(super) fn meet(&mut self, elsewhere: &Connection) -> Option<Connection> {
+        let user_id = elsewhere.user_id;
+        let is_same_device = |session: &&HeldSession| session.device_id == elsewhere.device_id;
+        // There is one at most.
+        let session = self.sessions(user_id).iter().find(is_same_device)?.clone();
+        let here = session.connection(user_id);
+        if elsewhere.is_newer_than(&here) {
+            self.remove(session.stream, session.key);
+            session.down.displace(session.key, session.code_when_displaced_by(elsewhere.instance));
+        }
+        here.is_newer_than(elsewhere).then_some(here)
     }
 
     /// Lets a session go, if it is still held under this key.
@@ -210,8 +225,14 @@ impl HeldSession {
             || (!is_same_run && self.generation > other.generation)
     }
 
-    const fn code_when_displaced_by(&self, newer: &Self) -> CloseCode {
-        if self.instance == newer.instance { CloseCode::Superseded } else { CloseCode::Replaced }
+    /// The session as other nodes know it.
+    pub(super) const fn connection(&self, user_id: UserId) -> Connection {
+        let Self { device_id, instance, attempt, generation, .. } = *self;
+        Connection { user_id, device_id, instance, attempt, generation }
+    }
+
+    const fn code_when_displaced_by(&self, instance: u64) -> CloseCode {
+        if self.instance == instance { CloseCode::Superseded } else { CloseCode::Replaced }
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     auth::Auth,
-    bus::{Bus, BusEvent, Heard},
+    bus::{Bus, BusEvent, Connection, Heard},
     clock::Clock,
     limits::WATCH_STREAMS_MAX,
     store::Store,
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Debug)]
 pub struct WatchHub {
     pub(super) store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
+    pub(super) bus: Arc<dyn Bus>,
     pub(super) auth: Arc<Auth>,
     pub(super) clock: Clock,
     /// Every held device is looked up again once in this time.
@@ -143,7 +143,7 @@ impl WatchHub {
         }
     }
 
-    fn tell(&self, event: BusEvent) {
+    fn tell(self: &Arc<Self>, event: BusEvent) {
         match event {
             BusEvent::Moved(moved) => {
                 let mut held = self.held();
@@ -161,6 +161,29 @@ impl WatchHub {
             }
             BusEvent::Kicked { user_id, device_id } => self.held().kick(user_id, device_id),
             BusEvent::Revoked { user_id, device_id } => self.tell_revoked(user_id, device_id),
+            BusEvent::Connected(connected) => self.tell_connected(&connected),
+            BusEvent::EpochChanged(epoch) => self.push_epoch(epoch),
+            BusEvent::KeysChanged => self.spawn(Arc::clone(self).reload_keys()),
+        }
+    }
+
+    /// Older connections of these devices make room; whoever told of one that is older than ours is told
+    /// so, because nobody else knows.
+    fn tell_connected(&self, connected: &[Connection]) {
+        let newer: Vec<_> = {
+            let mut held = self.held();
+            connected.iter().filter_map(|connection| held.meet(connection)).collect()
+        };
+        if !newer.is_empty() {
+            self.bus.publish(BusEvent::Connected(newer));
+        }
+    }
+
+    async fn reload_keys(self: Arc<Self>) {
+        match self.auth.rotate().await {
+            Ok(true) => self.push_keys(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the keys could not be read"),
         }
     }
 

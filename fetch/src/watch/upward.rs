@@ -13,7 +13,11 @@ use super::{
     held::{HeldSession, StreamId},
     stream::DownQueue,
 };
-use crate::{limits::WATCH_SESSIONS_MAX, store::Ack};
+use crate::{
+    bus::{BusEvent, Connection},
+    limits::WATCH_SESSIONS_MAX,
+    store::Ack,
+};
 
 impl WatchHub {
     /// Reads one stream's upward half, until either half ends. A node that does not take its answers is
@@ -33,7 +37,7 @@ impl WatchHub {
     }
 
     async fn handle_up(&self, stream: StreamId, down: &Arc<DownQueue>, batch: Vec<Up>) {
-        let mut holds = Vec::new();
+        let mut holds: Vec<(Hold, Generation)> = Vec::new();
         let mut acks = Vec::new();
         for up in batch {
             match up {
@@ -50,6 +54,11 @@ impl WatchHub {
                     acks.push(Ack { user_id, device_id, cursor });
                 }
             }
+        }
+        if !holds.is_empty() {
+            // Those that the devices have elsewhere make room.
+            let connected = holds.iter().map(|(hold, generation)| connection(hold, *generation));
+            self.bus.publish(BusEvent::Connected(connected.collect()));
         }
         if !acks.is_empty() {
             self.store_acks(acks).await;
@@ -133,4 +142,9 @@ impl WatchHub {
             Err(error) => tracing::warn!(%error, "acks could not be stored"),
         }
     }
+}
+
+const fn connection(hold: &Hold, generation: Generation) -> Connection {
+    let Hold { user_id, device_id, instance, attempt, .. } = *hold;
+    Connection { user_id, device_id, instance, attempt, generation }
 }
