@@ -10,14 +10,16 @@ mod accounts;
 pub mod conformance;
 mod conversations;
 mod devices;
+mod entries;
 mod error;
 mod inboxes;
 mod media;
 mod messages;
 mod moved;
+mod news;
 mod operations;
-#[expect(dead_code, reason = "its traits come one by one")]
 pub mod postgres;
+mod sends;
 mod sql_error;
 pub mod sqlite;
 mod stored;

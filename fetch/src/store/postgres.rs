@@ -5,6 +5,7 @@
 //! the lock is read by the next statement. Every read is one snapshot.
 
 mod accounts;
+mod acks;
 mod changes;
 mod conversations;
 mod creation;
@@ -13,7 +14,9 @@ mod devices;
 mod fan_out;
 mod grants;
 mod history;
+mod inboxes;
 mod keys;
+mod lanes;
 mod locks;
 mod media;
 mod members;
@@ -23,10 +26,16 @@ mod open;
 mod operations;
 mod options;
 mod origin;
+mod pending;
 mod receipts;
 mod rows;
+mod send;
+mod send_facts;
+mod send_rows;
 mod story;
+mod sweep;
 mod transactions;
+mod upkeep;
 mod uploads;
 mod users;
 mod views;
@@ -42,14 +51,23 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::StoreError;
+use acks::AckWork;
+use lanes::Lanes;
 pub use open::OpenError;
 pub use options::{Failover, FanOut, PostgresOptions};
+use send::SendWork;
 use transactions::{Repeat, Transactions, Within};
 
 /// The store in a Postgres database.
 #[derive(Debug)]
 pub struct PostgresStore {
+    /// Everything but what the lanes commit.
     general: Transactions,
+    /// The lanes' connections.
+    lanes: PgPool,
+    sends: Lanes<SendWork>,
+    acks: Lanes<AckWork>,
+    fan_out: FanOut,
 }
 
 impl PostgresStore {
@@ -61,11 +79,24 @@ impl PostgresStore {
     pub async fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
         let connect = options.connect_options()?;
         open::prepare(&connect, options).await?;
-        let pool = pool(&connect, options.connections, options.failover);
-        let general = Transactions { pool, failover: options.failover };
+        let general = Transactions {
+            pool: pool(&connect, options.connections, options.failover),
+            failover: options.failover,
+        };
         // Where the connection leads is known before anything is served.
         drop(general.read().await?);
-        Ok(Self { general })
+        let (senders, ackers) = (options.writers.max(1), options.writers.div_ceil(2).max(1));
+        let lanes = pool(&connect, senders + ackers, options.failover);
+        let transactions = Transactions { pool: lanes.clone(), ..general.clone() };
+        let acks = AckWork { transactions: transactions.clone() };
+        let sends = SendWork { transactions, fan_out: options.fan_out };
+        Ok(Self {
+            general,
+            lanes,
+            sends: Lanes::start(senders, &sends),
+            acks: Lanes::start(ackers, &acks),
+            fan_out: options.fan_out,
+        })
     }
 
     /// A snapshot to read from; dropped without a trace.

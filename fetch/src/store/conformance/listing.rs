@@ -75,7 +75,8 @@ pub async fn the_list_is_bounded_by_bytes_and_always_advances(world: &World) {
     assert_eq!((seen, pages), (made, 2));
 }
 
-/// A new device reads the list first, and its inbox from there on.
+/// A new device reads the list first, and its inbox from there on: it may find a message in both, and misses
+/// none. A store that fans out in a transaction of its own shows it in the list a moment earlier.
 pub async fn the_list_carries_the_head_of_its_own_snapshot(world: &World) {
     let (ada, bob) = (world.person("ada").await, world.person("bob").await);
     let direct = world.direct(ada, bob).await;
@@ -89,7 +90,7 @@ pub async fn the_list_carries_the_head_of_its_own_snapshot(world: &World) {
             let list = world.store().conversations(bob.user_id, None, 9, world.now()).await;
             let list = list.unwrap();
             let seen = list.conversations.first().map_or(0, |view| view.head.0);
-            assert_eq!(list.cursor.seq.0, seen, "every message is one entry of this inbox");
+            assert!(list.cursor.seq.0 <= seen, "{} of {seen} messages", list.cursor.seq);
         }
     };
     futures::join!(writer, reader);

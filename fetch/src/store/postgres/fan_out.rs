@@ -2,46 +2,49 @@
 
 use std::collections::HashMap;
 
-use nudge_proto::{
-    ConversationId, ConversationSeq, DeviceId, InboxSeq, MessageId, UserId,
-    frame::{Notice, NoticeFlags},
-};
+use nudge_proto::{InboxSeq, MessageId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::rows::{id, int, number};
-use crate::store::{Moved, StoreError, UnixMs};
-
-/// What gets an entry in the inboxes of its audience.
-#[derive(Clone, Debug)]
-pub(super) struct Entry<'a> {
-    pub(super) conversation_id: ConversationId,
-    pub(super) content: Content,
-    pub(super) audience: &'a [UserId],
-    /// Whose deed it is, and the device that needs no notice of it.
-    pub(super) actor: Option<(UserId, DeviceId)>,
-    pub(super) now: UnixMs,
-}
-
-/// What an entry shows.
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    Message(ConversationSeq, MessageId),
-    Change(ConversationSeq),
-    /// As it is stored.
-    Receipt(Vec<u8>),
-}
+use super::{
+    pending,
+    rows::{id, int, number},
+};
+use crate::store::{
+    Moved, StoreError,
+    entries::{Content, Entry},
+};
 
 /// Gives every inbox of each entry's audience its next number, in the order of `entries`; what moved,
-/// entry by entry. The inboxes' heads stay locked until the transaction ends.
-///
-/// An inbox that has the message or change already keeps the entry it has. Who has no inbox any more
-/// gets nothing.
+/// entry by entry. A change comes after every message that was sent before it.
 pub(super) async fn fan_out(
     db: &mut PgConnection,
     entries: &[Entry<'_>],
 ) -> Result<Vec<Vec<Moved>>, StoreError> {
-    let mut inboxes = lock_heads(db, entries).await?;
+    let mut earlier = Vec::new();
+    for entry in entries {
+        if matches!(entry.content, Content::Change(_)) {
+            let finished = pending::finish(db, entry.conversation_id).await?;
+            earlier.extend(finished.into_iter().flat_map(|done| done.moved));
+        }
+    }
+    let mut moved = give(db, entries).await?;
+    if let Some(first) = moved.first_mut() {
+        first.splice(..0, earlier);
+    }
+    Ok(moved)
+}
+
+/// The same, as if nothing were pending. The inboxes' heads stay locked until the transaction ends.
+///
+/// An inbox that has the message or change already keeps the entry it has. Who has no inbox any more
+/// gets nothing.
+pub(super) async fn give(
+    db: &mut PgConnection,
+    entries: &[Entry<'_>],
+) -> Result<Vec<Vec<Moved>>, StoreError> {
+    let users = entries.iter().flat_map(|entry| entry.audience).map(|user| user.uuid());
+    let mut inboxes = lock_heads(db, users.collect()).await?;
     let mut rows = Rows::default();
     let mut moved = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -61,18 +64,18 @@ pub(super) async fn fan_out(
 }
 
 /// An inbox that gets entries.
-struct Inbox {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Inbox {
     head: InboxSeq,
     /// Of the entries that it gets now.
     newest: Option<MessageId>,
 }
 
-async fn lock_heads(
+/// Those of the inboxes that are there, locked until the transaction ends.
+pub(super) async fn lock_heads(
     db: &mut PgConnection,
-    entries: &[Entry<'_>],
+    mut users: Vec<Uuid>,
 ) -> Result<HashMap<UserId, Inbox>, StoreError> {
-    let mut users: Vec<Uuid> =
-        entries.iter().flat_map(|entry| entry.audience).map(|user| user.uuid()).collect();
     users.sort_unstable();
     users.dedup();
     let rows = sqlx::query(
@@ -126,12 +129,11 @@ struct Rows {
 
 impl Rows {
     fn push(&mut self, user: UserId, seq: InboxSeq, entry: &Entry<'_>) {
-        let (conversation_seq, receipt) = entry.content.columns();
         self.users.push(user.uuid());
         self.seqs.push(int(seq.0));
         self.conversations.push(entry.conversation_id.uuid());
-        self.conversation_seqs.push(conversation_seq);
-        self.receipts.push(receipt);
+        self.conversation_seqs.push(entry.content.seq().map(|seq| int(seq.0)));
+        self.receipts.push(entry.content.receipt().cloned());
         self.times.push(int(entry.now.0));
     }
 
@@ -153,39 +155,5 @@ impl Rows {
         .execute(db)
         .await?;
         Ok(())
-    }
-}
-
-impl Content {
-    const fn message_id(&self) -> Option<MessageId> {
-        match self {
-            Self::Message(_, id) => Some(*id),
-            Self::Change(_) | Self::Receipt(_) => None,
-        }
-    }
-
-    /// `conversation_seq` and `receipt`.
-    fn columns(&self) -> (Option<i64>, Option<Vec<u8>>) {
-        match self {
-            Self::Message(seq, _) | Self::Change(seq) => (Some(int(seq.0)), None),
-            Self::Receipt(receipt) => (None, Some(receipt.clone())),
-        }
-    }
-
-    const fn flags(&self) -> NoticeFlags {
-        match self {
-            Self::Message(..) => NoticeFlags::MESSAGE,
-            Self::Change(_) => NoticeFlags::CHANGE,
-            Self::Receipt(_) => NoticeFlags::RECEIPT,
-        }
-    }
-}
-
-impl Entry<'_> {
-    fn moved(&self, user_id: UserId, head: InboxSeq) -> Moved {
-        let notice =
-            Notice { head, message_id: self.content.message_id(), flags: self.content.flags() };
-        let own = self.actor.filter(|(actor, _)| *actor == user_id);
-        Moved { user_id, notice, except_device_id: own.map(|(_, device)| device) }
     }
 }

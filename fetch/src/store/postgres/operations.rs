@@ -114,7 +114,7 @@ fn stats_sql() -> String {
     };
     let sum = |column: &str, what: &str| {
         format!(
-            "(SELECT coalesce(sum({column}), 0)::bigint FROM (SELECT {column} FROM {what} LIMIT {STATS_COUNT_MAX}))"
+            "(SELECT coalesce(sum({column}), 0)::bigint FROM (SELECT {column} FROM {what} LIMIT {STATS_COUNT_MAX}) AS counted)"
         )
     };
     format!(

@@ -32,6 +32,7 @@ impl Kind {
 
     /// The index by that column.
     #[cfg(test)]
+    #[expect(dead_code, reason = "for the test of plans")]
     pub(super) const fn index(self) -> &'static str {
         match self {
             Self::Said => "messages_said",

@@ -1,6 +1,18 @@
 use nudge_proto::{ConversationId, ConversationSeq, UserId};
 
-use crate::store::{ConversationKind, MemberMarks, Receipt};
+use crate::store::{ConversationKind, MemberMarks, Receipt, UnixMs};
+
+/// A newer receipt supersedes an older one at most this often, in milliseconds.
+pub const RECEIPT_INTERVAL_MS: u64 = 1000;
+/// Conversations whose receipts one step writes.
+pub const SETTLED_AT_ONCE: usize = 16;
+
+/// Whether the next receipts are due. What is due later than one interval from now was noted by a clock that
+/// was ahead, and is due.
+#[must_use]
+pub fn receipts_are_due(next: Option<UnixMs>, now: UnixMs) -> bool {
+    next.is_some_and(|next| next <= now || next.0 > now.0 + RECEIPT_INTERVAL_MS)
+}
 
 /// A member with everything that receipts are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

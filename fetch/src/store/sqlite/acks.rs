@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use nudge_proto::{ConversationId, DeviceId, InboxSeq, UserId};
+use nudge_proto::{ConversationId, InboxSeq};
 use sqlx::{Row, SqliteConnection};
 
 use super::{
@@ -11,13 +11,11 @@ use super::{
 };
 use crate::store::{
     Ack, AckVerdict, StoreError, UnixMs,
-    rules::{DeviceMark, judge_ack},
+    rules::{DeviceKey, DeviceMark, judge_acks},
 };
 
 /// A verdict for each ack, in their order.
 pub(super) type AckVerdicts = Vec<AckVerdict>;
-
-type DeviceKey = (UserId, DeviceId);
 
 /// Takes acks in, as one set; a verdict for each.
 pub(super) async fn apply(
@@ -26,21 +24,8 @@ pub(super) async fn apply(
     now: UnixMs,
 ) -> Result<AckVerdicts, StoreError> {
     let epoch = epoch(db).await?;
-    let mut devices = device_marks(db, acks).await?;
-    let mut moved: HashMap<DeviceKey, (InboxSeq, InboxSeq)> = HashMap::new();
-    let mut judge = |ack: &Ack| {
-        let key = (ack.user_id, ack.device_id);
-        let device = devices.get_mut(&key);
-        let before = judge_ack(ack, epoch, device.as_deref())?;
-        if ack.cursor.seq > before
-            && let Some(device) = device
-        {
-            moved.entry(key).or_insert((before, ack.cursor.seq)).1 = ack.cursor.seq;
-            device.acked = ack.cursor.seq;
-        }
-        Ok(before)
-    };
-    let verdicts = acks.iter().map(&mut judge).collect();
+    let devices = device_marks(db, acks).await?;
+    let (verdicts, moved) = judge_acks(acks, epoch, devices);
     let moved: Vec<_> =
         moved.into_iter().map(|((user, device), (from, to))| (user, device, from, to)).collect();
     if !moved.is_empty() {

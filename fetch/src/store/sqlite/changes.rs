@@ -5,13 +5,14 @@ use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    fan_out::{Content, Entry, fan_out},
+    fan_out::fan_out,
     members::{Joining, join},
     receipts::mark_due,
     rows::{id, int, number},
 };
 use crate::store::{
     ChangeKind, Moved, Role, StoreError, UnixMs,
+    entries::{Content, Entry},
     stored::{encode_change, role_word},
 };
 

@@ -2,34 +2,11 @@
 
 use std::collections::HashMap;
 
-use nudge_proto::{
-    ConversationId, ConversationSeq, DeviceId, InboxSeq, MessageId, UserId,
-    frame::{Notice, NoticeFlags},
-};
+use nudge_proto::{InboxSeq, MessageId, UserId};
 use sqlx::SqliteConnection;
 
 use super::rows::{id, json, number};
-use crate::store::{Moved, StoreError, UnixMs};
-
-/// What gets an entry in the inboxes of its audience.
-#[derive(Clone, Debug)]
-pub(super) struct Entry<'a> {
-    pub(super) conversation_id: ConversationId,
-    pub(super) content: Content,
-    pub(super) audience: &'a [UserId],
-    /// Whose deed it is, and the device that needs no notice of it.
-    pub(super) actor: Option<(UserId, DeviceId)>,
-    pub(super) now: UnixMs,
-}
-
-/// What an entry shows.
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    Message(ConversationSeq, MessageId),
-    Change(ConversationSeq),
-    /// As it is stored.
-    Receipt(Vec<u8>),
-}
+use crate::store::{Moved, StoreError, entries::Entry};
 
 /// Gives every inbox of each entry's audience its next number, in the order of `entries`; what moved,
 /// entry by entry.
@@ -47,7 +24,8 @@ pub(super) async fn fan_out(
         let mut moved_by_entry = Vec::with_capacity(entry.audience.len());
         for user in entry.audience {
             let Some(next) = next.get_mut(user) else { continue };
-            let (seq, receipt) = entry.content.columns();
+            let seq = entry.content.seq().map(|seq| seq.0);
+            let receipt = entry.content.receipt().map(hex::encode);
             rows.push((user, next.0, entry.conversation_id, seq, receipt, entry.now.0));
             moved_by_entry.push(entry.moved(*user, *next));
             *next = next.next();
@@ -97,38 +75,4 @@ async fn raise_heads(
         next.insert(user, InboxSeq(number(row, "head")? - gain + 1));
     }
     Ok(next)
-}
-
-impl Content {
-    const fn message_id(&self) -> Option<MessageId> {
-        match self {
-            Self::Message(_, id) => Some(*id),
-            Self::Change(_) | Self::Receipt(_) => None,
-        }
-    }
-
-    /// `conversation_seq` and, in hex, `receipt`.
-    fn columns(&self) -> (Option<u64>, Option<String>) {
-        match self {
-            Self::Message(seq, _) | Self::Change(seq) => (Some(seq.0), None),
-            Self::Receipt(receipt) => (None, Some(hex::encode(receipt))),
-        }
-    }
-
-    const fn flags(&self) -> NoticeFlags {
-        match self {
-            Self::Message(..) => NoticeFlags::MESSAGE,
-            Self::Change(_) => NoticeFlags::CHANGE,
-            Self::Receipt(_) => NoticeFlags::RECEIPT,
-        }
-    }
-}
-
-impl Entry<'_> {
-    fn moved(&self, user_id: UserId, head: InboxSeq) -> Moved {
-        let notice =
-            Notice { head, message_id: self.content.message_id(), flags: self.content.flags() };
-        let own = self.actor.filter(|(actor, _)| *actor == user_id);
-        Moved { user_id, notice, except_device_id: own.map(|(_, device)| device) }
-    }
 }

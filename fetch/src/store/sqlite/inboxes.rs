@@ -11,7 +11,7 @@ use super::{
 };
 use crate::store::{
     Ack, AckVerdict, HistoryItem, InboxEntry, InboxItem, InboxPage, Inboxes, Moved, PageLimits,
-    StoreError, UnixMs, stored::decode_receipt,
+    StoreError, UnixMs, rules::receipts_are_due, stored::decode_receipt,
 };
 
 #[async_trait]
@@ -36,7 +36,7 @@ impl Inboxes for SqliteStore {
     ) -> Result<(Vec<Moved>, Option<UnixMs>), StoreError> {
         // Mostly nothing is due, and the writer is not asked for it.
         let next = receipts::next_due(&mut *self.read().await?).await?;
-        if !receipts::is_due(next, now) {
+        if !receipts_are_due(next, now) {
             return Ok((Vec::new(), next));
         }
         self.writer.write(move |db| Box::pin(receipts::settle(db, now))).await

@@ -1,16 +1,16 @@
 //! Receipt entries: merged, superseding, at most once a second per conversation.
 
-use nudge_proto::{ConversationId, ConversationSeq, UserId};
+use nudge_proto::{ConversationId, ConversationSeq};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    fan_out::{Content, Entry, fan_out},
+    fan_out::fan_out,
     rows::{id, int, json, kind, number, optional_number},
 };
 use crate::store::{
     Moved, StoreError, UnixMs,
-    rules::{MarkedMember, receipt_for},
-    stored::encode_receipt,
+    news::{News, Told, news},
+    rules::{MarkedMember, RECEIPT_INTERVAL_MS, SETTLED_AT_ONCE},
 };
 
 /// Notes that the conversations' marks moved. No receipt is due later than one interval from now: a clock
@@ -31,7 +31,7 @@ pub(super) async fn mark_due(
     )
     .bind(json(&conversations)?)
     .bind(int(now.0))
-    .bind(RECEIPT_INTERVAL_MS)
+    .bind(int(RECEIPT_INTERVAL_MS))
     .execute(db)
     .await?;
     Ok(())
@@ -43,12 +43,6 @@ pub(super) async fn next_due(db: &mut SqliteConnection) -> Result<Option<UnixMs>
         .fetch_one(db)
         .await?;
     Ok(optional_number(&next, "next")?.map(UnixMs))
-}
-
-/// Whether that is now. What is due later than one interval from now was noted by a clock that was ahead,
-/// and is due.
-pub(super) fn is_due(next: Option<UnixMs>, now: UnixMs) -> bool {
-    next.is_some_and(|next| next <= now || next.0 > now.0 + RECEIPT_INTERVAL_MS.cast_unsigned())
 }
 
 /// Writes what is due; returns what moved, and when the next is due.
@@ -63,8 +57,8 @@ pub(super) async fn settle(
          RETURNING conversation_id",
     )
     .bind(int(now.0))
-    .bind(SETTLED_AT_ONCE)
-    .bind(RECEIPT_INTERVAL_MS)
+    .bind(SETTLED_AT_ONCE as i64)
+    .bind(int(RECEIPT_INTERVAL_MS))
     .fetch_all(&mut *db)
     .await?;
     let due: Vec<ConversationId> =
@@ -72,25 +66,6 @@ pub(super) async fn settle(
     let news = if due.is_empty() { Vec::new() } else { find_news(db, &due).await? };
     let moved = if news.is_empty() { Vec::new() } else { tell(db, &news, now).await? };
     Ok((moved, next_due(db).await?))
-}
-
-/// A receipt that says something new to one member.
-struct News {
-    conversation_id: ConversationId,
-    user_id: UserId,
-    receipt: Vec<u8>,
-}
-
-impl News {
-    fn entry(&self, now: UnixMs) -> Entry<'_> {
-        Entry {
-            conversation_id: self.conversation_id,
-            content: Content::Receipt(self.receipt.clone()),
-            audience: std::slice::from_ref(&self.user_id),
-            actor: None,
-            now,
-        }
-    }
 }
 
 async fn find_news(
@@ -105,24 +80,15 @@ async fn find_news(
     .bind(json(&due)?)
     .fetch_all(db)
     .await?;
-    let mut marked = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let told: Vec<u8> = row.try_get("receipt")?;
-        let conversation_id: ConversationId = id(row, "conversation_id")?;
-        marked.push((conversation_id, kind(row)?, marked_member(row)?, told));
-    }
-    let mut news = Vec::new();
-    for conversation in marked.chunk_by(|one, next| one.0 == next.0) {
-        let members: Vec<_> = conversation.iter().map(|(_, _, member, _)| *member).collect();
-        for (conversation_id, kind, owner, told) in conversation {
-            let receipt = encode_receipt(&receipt_for(owner, &members, *conversation_id, *kind));
-            if receipt != *told {
-                let (conversation_id, user_id) = (*conversation_id, owner.user_id);
-                news.push(News { conversation_id, user_id, receipt });
-            }
-        }
-    }
-    Ok(news)
+    let told = |row: &SqliteRow| {
+        Ok(Told {
+            conversation_id: id(row, "conversation_id")?,
+            kind: kind(row)?,
+            member: marked_member(row)?,
+            receipt: row.try_get("receipt")?,
+        })
+    };
+    Ok(news(&rows.iter().map(told).collect::<Result<Vec<_>, StoreError>>()?))
 }
 
 /// A row of `members`.
@@ -164,8 +130,3 @@ async fn tell(
     let entries: Vec<_> = news.iter().map(|news| news.entry(now)).collect();
     Ok(fan_out(db, &entries).await?.into_iter().flatten().collect())
 }
-
-/// A newer receipt supersedes an older one at most this often.
-const RECEIPT_INTERVAL_MS: i64 = 1000;
-/// Conversations of one step.
-const SETTLED_AT_ONCE: i64 = 16;

@@ -12,6 +12,7 @@ use super::{
 use crate::store::{
     ConversationKind, Send, Sent, StoreError, UnixMs,
     rules::{ConversationFacts, SendFacts, SendKey, send_key, sends_within},
+    sends::INBOX_ENTRIES_MAX,
 };
 
 /// Loads what concerns as many of the first sends as one commit takes, and says how many.
@@ -157,6 +158,3 @@ async fn blocks(
     .await?;
     rows.iter().map(|row| Ok((id(row, "user_id")?, id(row, "blocked_id")?))).collect()
 }
-
-/// Inbox entries that one commit writes, unless its first send alone has more.
-const INBOX_ENTRIES_MAX: usize = 8192;

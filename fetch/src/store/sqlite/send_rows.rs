@@ -1,12 +1,12 @@
 //! Writing what a batch of sends leaves behind, besides the entries in inboxes.
 
-use std::collections::HashMap;
-
-use nudge_proto::{ConversationId, ConversationSeq, UserId};
 use sqlx::SqliteConnection;
 
-use super::{rows::json, send::Accepted};
-use crate::store::{Send, StoreError, UnixMs};
+use super::rows::json;
+use crate::store::{
+    StoreError,
+    sends::{Accepted, new_heads, newest_own},
+};
 
 /// Writes messages, send receipts, grants and heads.
 pub(super) async fn write(
@@ -30,10 +30,11 @@ async fn write_messages(
     // makes NULL.
     let mut bodies = Vec::with_capacity(accepted.iter().map(|it| it.send.body.len()).sum());
     let mut rows = Vec::with_capacity(accepted.len());
-    for Accepted { send, seq, refused, .. } in accepted {
+    for it in accepted {
+        let Accepted { send, seq, refused, .. } = it;
         rows.push((
             (send.conversation_id, seq.0, send.message_id, send.sender.0, send.client_id),
-            (&send.content_type, send.media.len(), send.now.0, expires_at(send), refused),
+            (&send.content_type, send.media.len(), send.now.0, it.expires_at(), refused),
             (bodies.len() + 1, send.body.len()),
         ));
         bodies.extend_from_slice(&send.body);
@@ -82,22 +83,14 @@ async fn write_heads(
     db: &mut SqliteConnection,
     accepted: &[Accepted<'_>],
 ) -> Result<(), StoreError> {
-    let mut heads: HashMap<ConversationId, ConversationSeq> = HashMap::new();
-    let mut own: HashMap<(ConversationId, UserId), ConversationSeq> = HashMap::new();
-    for Accepted { send, seq, refused, .. } in accepted {
-        heads.insert(send.conversation_id, *seq);
-        // What was refused is never counted in receipts: it is not what they are about.
-        if !refused {
-            own.insert((send.conversation_id, send.sender.0), *seq);
-        }
-    }
     sqlx::query(
         "UPDATE conversations SET head = value->>1 FROM json_each(?) \
          WHERE conversations.id = unhex(value->>0, '-')",
     )
-    .bind(json(&heads.iter().collect::<Vec<_>>())?)
+    .bind(json(&new_heads(accepted).iter().collect::<Vec<_>>())?)
     .execute(&mut *db)
     .await?;
+    let own = newest_own(accepted);
     let own: Vec<_> =
         own.iter().map(|((conversation, user), seq)| (conversation, user, seq)).collect();
     sqlx::query(
@@ -115,12 +108,13 @@ async fn write_grants(
     accepted: &[Accepted<'_>],
 ) -> Result<(), StoreError> {
     let mut rows = Vec::new();
-    for Accepted { send, seq, refused, .. } in accepted {
+    for it in accepted {
+        let Accepted { send, seq, refused, .. } = it;
         let only_for = refused.then_some(send.sender.0);
         for (position, medium) in send.media.iter().enumerate() {
             rows.push((
                 (medium, send.conversation_id, seq.0, position),
-                (only_for, expires_at(send), send.media_expire_at.0),
+                (only_for, it.expires_at(), send.media_expire_at.0),
             ));
         }
     }
@@ -145,10 +139,4 @@ async fn write_grants(
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// When the message disappears by its own wish.
-fn expires_at(send: &Send) -> Option<u64> {
-    let UnixMs(now) = send.now;
-    send.ttl_s.map(|ttl_s| now.saturating_add(ttl_s.saturating_mul(1000)))
 }
