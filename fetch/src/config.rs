@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use nudge_proto::limits;
 
-use crate::store::{MediaQuota, Retention, sqlite::SqliteOptions};
+use crate::{
+    objects::ObjectsConfig,
+    store::{MediaQuota, Retention, sqlite::SqliteOptions},
+};
 
 /// Everything the content service is told at its start.
 #[derive(Clone, Debug)]
@@ -13,6 +16,8 @@ pub struct FetchConfig {
     pub data_dir: PathBuf,
     /// How the database is kept.
     pub database: SqliteOptions,
+    /// Where the bytes of media lie.
+    pub objects: ObjectsConfig,
     /// Where the API listens.
     pub public: SocketAddr,
     /// Where health and metrics listen; loopback, unless the operator says otherwise.
@@ -74,6 +79,7 @@ impl FetchConfig {
         Self {
             data_dir,
             database: SqliteOptions::default(),
+            objects: ObjectsConfig::default(),
             public: loopback,
             private: loopback,
             tls: None,
@@ -97,7 +103,7 @@ impl FetchConfig {
         self.data_dir.join("nudge.db")
     }
 
-    /// The folder of the media.
+    /// The folder of the media, unless they lie elsewhere.
     #[must_use]
     pub fn objects_path(&self) -> PathBuf {
         self.data_dir.join("objects")

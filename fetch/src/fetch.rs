@@ -13,7 +13,7 @@ use crate::{
     http::{App, private_router, public_router},
     limits::{DETACHED_WRITES_MAX, UPLOAD_IDLE_TIMEOUT, UPLOAD_TIME},
     media::{MediaLimits, Uploads},
-    objects::{LocalObjects, ObjectError, Objects},
+    objects::{self, ObjectError, Objects, ObjectsConfig},
     server::HttpServer,
     store::{
         Store, StoreError,
@@ -52,9 +52,19 @@ pub enum FetchError {
     /// The store does not say which one it is.
     #[error("cannot read which store this is: {0}")]
     Identity(#[from] StoreError),
-    /// The directory for media cannot be used.
+    /// The place for media cannot be used.
     #[error(transparent)]
     Objects(#[from] ObjectError),
+    /// Media may be larger than the place takes.
+    #[error(
+        "an object store takes media of {most} bytes at most, and {allowed} are allowed: allow less"
+    )]
+    MediaTooLarge {
+        /// What it takes.
+        most: u64,
+        /// What the configuration allows.
+        allowed: u64,
+    },
     /// The keys cannot be read or made.
     #[error("cannot load the keys: {0}")]
     Keys(#[from] AuthError),
@@ -75,7 +85,7 @@ pub struct FetchParts {
     pub clock: Clock,
     /// The way to other nodes.
     pub bus: Arc<dyn Bus>,
-    /// Where the bytes of media lie; `None` for a directory in the data folder.
+    /// Where the bytes of media lie; `None` for what the configuration says.
     pub objects: Option<Arc<dyn Objects>>,
 }
 
@@ -126,9 +136,10 @@ impl Fetch {
         // Before anything counts.
         telemetry::recorder();
         let FetchParts { clock, bus, objects } = parts;
+        check_size(&config)?;
         let objects = match objects {
             Some(objects) => objects,
-            None => Arc::new(LocalObjects::open(&config.objects_path(), store.as_ref()).await?),
+            None => objects::open(&config.objects, &config.objects_path(), &store).await?,
         };
         let uploads = Uploads::new(
             Arc::clone(&store),
@@ -208,6 +219,16 @@ impl Fetch {
         self.tasks.wait().await;
         self.hub.shutdown().await;
         self.store.close().await;
+    }
+}
+
+fn check_size(config: &FetchConfig) -> Result<(), FetchError> {
+    let (most, allowed) = (objects::MEDIUM_BYTES_MAX, config.upload_bytes_max);
+    let is_remote = matches!(config.objects, ObjectsConfig::Remote(_));
+    if is_remote && allowed > most {
+        Err(FetchError::MediaTooLarge { most, allowed })
+    } else {
+        Ok(())
     }
 }
 

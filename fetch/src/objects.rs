@@ -5,13 +5,19 @@
 //! newest request alone, so that whatever an older one goes on writing is never read. Once all bytes are
 //! in, they become one finished object, whole from its first instant, and the database names it.
 //!
+//! - [`ObjectsConfig`]: what the operator says, and [`open`]
 //! - [`LocalObjects`]: a directory; each request writes a file of its own
+//! - [`RemoteObjects`]: S3 and its like; parts of multipart uploads, and tails
 //! - `marker`: what ties a place to its store
 
+mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod ledger;
 mod local;
 mod marker;
+mod open;
+mod remote;
 
 use std::ops::Range;
 
@@ -22,8 +28,12 @@ use nudge_proto::{ErrorCode, MediumId};
 
 use crate::store::StoreError;
 
+pub use config::{ObjectsConfig, RemoteConfig};
+pub use ledger::StoreLedger;
 pub use local::LocalObjects;
 pub use marker::{Owner, PlaceError};
+pub use open::open;
+pub use remote::{ConnectError, MEDIUM_BYTES_MAX, RemoteObjects};
 
 /// Bytes as they are read: bounded chunks, each read when it is asked for.
 pub type ByteStream = BoxStream<'static, Result<Bytes, ObjectError>>;
@@ -197,6 +207,17 @@ pub enum ObjectError {
         /// What of it.
         what: &'static str,
     },
+    /// It does not answer, or fails; what was asked may have been done all the same.
+    #[error("cannot {what}: {why}")]
+    Unavailable {
+        /// The deed, to complete the sentence.
+        what: &'static str,
+        /// Its words.
+        why: String,
+    },
+    /// It cannot be used as it is configured.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// It is not this store's place.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -228,9 +249,12 @@ impl ObjectError {
         match self {
             Self::Full => ErrorCode::StorageFull,
             Self::Store(error) => error.code(),
-            Self::NotFound { .. } | Self::Place(_) | Self::Layout { .. } | Self::Io { .. } => {
-                ErrorCode::Internal
-            }
+            Self::Unavailable { .. } => ErrorCode::Unavailable,
+            Self::NotFound { .. }
+            | Self::Connect(_)
+            | Self::Place(_)
+            | Self::Layout { .. }
+            | Self::Io { .. } => ErrorCode::Internal,
         }
     }
 

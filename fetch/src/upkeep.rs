@@ -14,6 +14,7 @@ use crate::{
     http::App,
     limits::CLOCK_STEP_STANDS,
     media::collector,
+    objects::ObjectsConfig,
     store::{StoreError, UnixMs},
     telemetry,
     watch::WatchHub,
@@ -90,12 +91,18 @@ async fn remove_objects(app: &App, media: &[MediumId]) {
 }
 
 async fn collect_objects(app: App) {
+    // To list an object store costs: it is done seldom, and not by all nodes at once after a deploy.
+    let is_remote = matches!(app.config.objects, ObjectsConfig::Remote(_));
+    let every = if is_remote { COLLECT_REMOTE_EVERY } else { COLLECT_EVERY };
+    if is_remote {
+        tokio::time::sleep(every.mul_f64(rand::random())).await;
+    }
     loop {
         match collector::collect(app.store.as_ref(), app.objects.as_ref()).await {
             Ok(collected) => tracing::debug!(?collected, "objects without a medium removed"),
             Err(error) => tracing::warn!(%error, "objects without a medium must wait"),
         }
-        tokio::time::sleep(COLLECT_EVERY).await;
+        tokio::time::sleep(every).await;
     }
 }
 
@@ -145,6 +152,7 @@ async fn report(what: &str, error: &StoreError) {
 const RECEIPTS_EVERY: Duration = Duration::from_millis(100);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
+const COLLECT_REMOTE_EVERY: Duration = Duration::from_secs(12 * 3600);
 const DELETIONS_EVERY: Duration = Duration::from_secs(2);
 const KEYS_EVERY: Duration = Duration::from_secs(600);
 const METRICS_EVERY: Duration = Duration::from_secs(5);

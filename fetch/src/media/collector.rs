@@ -56,12 +56,16 @@ async fn remove(objects: &dyn Objects, found: &Found) -> Result<usize, ObjectErr
 
 /// Each is aborted twice, a run apart: a part that was on its way may have come after the first time.
 async fn abort(store: &dyn Store, objects: &dyn Objects) -> Result<usize, MediaError> {
-    let lost = store.lost_multiparts(ASKED_AT_ONCE).await?;
-    for (id, multipart) in &lost {
-        objects.abort(*id, multipart).await?;
+    let mut aborted = 0;
+    for (id, multipart) in &store.lost_multiparts(ASKED_AT_ONCE).await? {
+        if let Err(error) = objects.abort(*id, multipart).await {
+            tracing::warn!(%error, %id, "a multipart upload must wait");
+            continue;
+        }
         store.multipart_aborted(*id, &multipart.name).await?;
+        aborted += 1;
     }
-    Ok(lost.len())
+    Ok(aborted)
 }
 
 /// Media in one question to the store.

@@ -182,7 +182,12 @@ async fn markers(place: &dyn Markable, expected: Uuid) -> Result<Vec<Marker>, Ob
     Ok(markers)
 }
 
-fn find(place: &dyn Markable, found: &[Marker], expected: Marker) -> Result<Marker, ObjectError> {
+/// Whether the expected marker is among them.
+pub(super) fn find(
+    place: &dyn Markable,
+    found: &[Marker],
+    expected: Marker,
+) -> Result<Marker, ObjectError> {
     if found.contains(&expected) {
         return Ok(expected);
     }
