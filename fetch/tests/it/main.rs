@@ -14,6 +14,7 @@ mod openapi;
 mod profiles;
 mod protocols;
 mod refusals;
+mod remote;
 mod sessions;
 mod store;
 mod strangers;

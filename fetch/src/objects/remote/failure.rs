@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use object_store::{Error, client::HttpError};
+use object_store::Error;
 
 use crate::objects::ObjectError;
 
@@ -53,17 +53,17 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// Of the first look into the bucket.
+    /// Of the first look into the bucket. Of a listing, the client tells the status in its words only.
     pub(super) fn at_first(place: &str, error: &Error) -> Self {
         let place = place.to_owned();
         let why = in_words(error);
-        match error {
-            Error::NotFound { .. } => Self::NoBucket { place },
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                Self::Refused { place, why }
-            }
-            _ if why.contains("NoSuchBucket") => Self::NoBucket { place },
-            _ => Self::Unreachable { place, why },
+        let is_said = |words: &[&str]| words.iter().any(|word| why.contains(word));
+        if is_said(&["NoSuchBucket", "ContainerNotFound", "404 Not Found"]) {
+            Self::NoBucket { place }
+        } else if is_said(&["401 Unauthorized", "403 Forbidden"]) {
+            Self::Refused { place, why }
+        } else {
+            Self::Unreachable { place, why }
         }
     }
 }
@@ -77,22 +77,32 @@ pub(super) fn failed(what: &'static str) -> impl Fn(Error) -> ObjectError + Copy
     }
 }
 
-/// One line: the innermost cause says most.
+/// One line: what came back, without the request that it came back to.
 fn in_words(error: &Error) -> String {
     let mut words = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(http) = error.downcast_ref::<HttpError>() {
-            words = format!("{words}: {:?}", http.kind());
-        }
         let inner = error.to_string();
         if !words.contains(&inner) {
             words = format!("{words}: {inner}");
         }
         cause = error.source();
     }
-    let line: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let answer = words.rsplit_once(" - ").map_or(words.as_str(), |(_, answer)| answer);
+    let line = match (answer.split_once("<?xml"), element(answer, "Code")) {
+        (Some((before, _)), Some(code)) => {
+            let message = element(answer, "Message").unwrap_or_default();
+            format!("{before} {code} {message}")
+        }
+        _ => answer.to_owned(),
+    };
+    let line: String = line.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(WORDS_MAX).collect()
+}
+
+fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    rest.split_once("</").map(|(inner, _)| inner)
 }
 
 /// How S3 and what speaks like it say that there is no room.
@@ -104,4 +114,32 @@ const FULL: [&str; 5] = [
     "NoSpaceLeft",
 ];
 /// Characters of a foreign error that are told.
-const WORDS_MAX: usize = 400;
+const WORDS_MAX: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(words: &'static str) -> Error {
+        Error::Generic { store: "S3", source: words.into() }
+    }
+
+    #[test]
+    fn what_the_object_store_said_is_told_in_a_line() {
+        let told = in_words(&error(
+            "Error performing GET http://host/x in 1ms - Server returned non-2xx status code: 403 \
+             Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code>\
+             <Message>No</Message></Error>",
+        ));
+        assert_eq!(told, "Server returned non-2xx status code: 403 Forbidden: AccessDenied No");
+    }
+
+    #[test]
+    fn a_full_store_is_told_from_other_troubles() {
+        for words in ["status code: 507 Insufficient Storage: ", "<Code>XMinioStorageFull</Code>"] {
+            assert!(matches!(failed("write")(error(words)), ObjectError::Full), "{words}");
+        }
+        let passing = failed("write")(error("status code: 503 Service Unavailable: SlowDown"));
+        assert!(matches!(passing, ObjectError::Unavailable { .. }), "{passing}");
+    }
+}

@@ -158,16 +158,30 @@ impl Place {
 
     /// Makes the object of a run's parts. Idempotent.
     pub(super) async fn complete(&self, id: MediumId, run: &Run) -> Result<Piece, ObjectError> {
+        let mut pause = COMPLETING_PAUSE;
+        loop {
+            let completed = self.try_to_complete(id, run).await;
+            // Another node may be about it: until it is done the multipart upload is gone, and the object is
+            // not there yet.
+            if completed.is_ok() || pause > COMPLETING_PAUSE_MAX {
+                return completed;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    async fn try_to_complete(&self, id: MediumId, run: &Run) -> Result<Piece, ObjectError> {
         let path = self.path(id, &run.name);
         let what = "complete a multipart upload";
         let part = |content_id: &String| PartId { content_id: content_id.clone() };
         let parts = run.parts.iter().map(part).collect();
         let complete = self.multiparts().complete_multipart(&path, &run.multipart, parts);
-        let completed = timed(complete, what).await;
-        // Another may have completed it, or an answer was lost: what is there tells. It may have more parts,
-        // after a failover that lost the newest commits.
+        let completed = timed(complete, what).await?;
+        // What is there tells, also when the answer was lost. It may have more parts, after a failover that
+        // lost the newest commits.
         let is_there = self.length(id, &run.name).await?.is_some_and(|there| there >= run.length);
-        match completed? {
+        match completed {
             _ if is_there => Ok(Piece { name: run.name.clone(), length: run.length }),
             Ok(_) | Err(Error::NotFound { .. }) => {
                 Err(ObjectError::NotFound { id, what: "a part" })
@@ -230,3 +244,7 @@ async fn timed<T>(work: impl Future<Output = T>, what: &'static str) -> Result<T
 
 /// What the object store is asked to do must be done within this time.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
+/// First pause before an object that another may be completing is looked for again.
+const COMPLETING_PAUSE: Duration = Duration::from_millis(50);
+/// Last one; they double.
+const COMPLETING_PAUSE_MAX: Duration = Duration::from_millis(1600);

@@ -1,0 +1,38 @@
+//! An S3 server of the tests.
+
+use std::sync::{Arc, LazyLock};
+
+use nudge_fetch::objects::RemoteConfig;
+use nudge_test_servers::S3;
+
+/// A server, and the endpoint under which it is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    pub(crate) server: Arc<S3>,
+    endpoint: String,
+}
+
+impl Bucket {
+    /// One that nobody stops.
+    pub(crate) fn shared() -> Self {
+        static SHARED: LazyLock<Bucket> = LazyLock::new(Bucket::own);
+        SHARED.clone()
+    }
+
+    /// One that the test may stop.
+    pub(crate) fn own() -> Self {
+        let server = Arc::new(S3::start().unwrap());
+        Self { endpoint: server.endpoint(), server }
+    }
+
+    pub(crate) fn at(&self, prefix: &str) -> RemoteConfig {
+        RemoteConfig::new(&format!("s3://{}/{prefix}", S3::BUCKET), self.options()).unwrap()
+    }
+
+    pub(crate) fn options(&self) -> Vec<(String, String)> {
+        let options = self.server.environment().into_iter();
+        let options = options.map(|(name, value)| (name.to_ascii_lowercase(), value));
+        let others = options.filter(|(name, _)| name != "aws_endpoint");
+        others.chain([("aws_endpoint".to_owned(), self.endpoint.clone())]).collect()
+    }
+}
