@@ -115,6 +115,18 @@ impl Api {
         Ok(())
     }
 
+    /// Trades the refresh token for a new session; asked again after a lost answer, it gets the same one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::call`].
+    pub async fn refresh(&mut self) -> Result<(), ApiError> {
+        let refresh_token = self.session().refresh_token.clone();
+        let request = pb::RefreshRequest { refresh_token };
+        self.session = Some(self.call(Method::POST, "/v1/sessions/refresh", &request).await?);
+        Ok(())
+    }
+
     /// What the last log in answered.
     ///
     /// # Panics

@@ -2,8 +2,10 @@
 //!
 //! The checker knows nothing of the server's inside: it is fed with answers to sends and with inbox
 //! pages, in the order in which they arrived, and says everything that contradicts P1, P2 or P3.
+//! [`Deliveries`] does the same for what apps were told by the SDK, with P4 and P6.
 
 mod check;
+mod deliveries;
 mod violation;
 
 use std::{
@@ -16,6 +18,7 @@ use nudge_proto::{
     ids::InvalidId, pb::content as pb,
 };
 
+pub use deliveries::{Content, Deliveries, Told};
 pub use violation::Violation;
 
 /// Answers and pages, in the order in which they arrived.
@@ -39,8 +42,8 @@ pub struct AcknowledgedSend {
     pub conversation_id: ConversationId,
     /// Its place there.
     pub conversation_seq: ConversationSeq,
-    /// Its place in the sender's own inbox.
-    pub inbox_seq: InboxSeq,
+    /// Its place in the sender's own inbox, where the answer was seen and not only its outcome.
+    pub inbox_seq: Option<InboxSeq>,
     /// [`History::acknowledged_count`] when it was first tried.
     pub begun_after: usize,
 }
@@ -175,7 +178,7 @@ impl AcknowledgedSend {
             message_id: answer.message_id.parse()?,
             conversation_id: answer.conversation_id.parse()?,
             conversation_seq: ConversationSeq(answer.conversation_seq),
-            inbox_seq: InboxSeq(answer.inbox_seq),
+            inbox_seq: Some(InboxSeq(answer.inbox_seq)),
             begun_after,
         })
     }

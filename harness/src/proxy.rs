@@ -1,4 +1,4 @@
-//! A TCP proxy that misbehaves on demand.
+//! A TCP proxy that misbehaves on demand, and may spread connections over several targets.
 //!
 //! Faults can be changed at any time and act on the connections that stand already.
 
@@ -25,7 +25,7 @@ use tokio_util::{
 use line::Ending;
 pub use line::Line;
 
-/// A listener on the loopback that carries every connection to its target, through two [`Line`]s.
+/// A listener on the loopback that carries every connection to a target, through two [`Line`]s.
 ///
 /// Dropping it closes the listener and all connections.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct FaultProxy {
 
 #[derive(Debug)]
 struct Shared {
-    target: Mutex<SocketAddr>,
+    targets: Mutex<Vec<SocketAddr>>,
     to_server: Line,
     to_client: Line,
     refusing: AtomicBool,
@@ -54,9 +54,19 @@ impl FaultProxy {
     ///
     /// When no port can be bound.
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
+        Self::balance([target]).await
+    }
+
+    /// The same in front of several targets: each connection goes to one at random, and to another one when
+    /// nobody listens there.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be bound.
+    pub async fn balance(targets: impl IntoIterator<Item = SocketAddr>) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let shared = Arc::new(Shared {
-            target: Mutex::new(target),
+            targets: Mutex::new(targets.into_iter().collect()),
             to_server: Line::default(),
             to_client: Line::default(),
             refusing: AtomicBool::new(false),
@@ -88,9 +98,9 @@ impl FaultProxy {
         &self.shared.to_client
     }
 
-    /// Carries new connections to another target, for a server that came back elsewhere.
+    /// Carries new connections to this target alone, for a server that came back elsewhere.
     pub fn retarget(&self, target: SocketAddr) {
-        *self.shared.target.lock().unwrap_or_else(PoisonError::into_inner) = target;
+        self.shared.set_targets(vec![target]);
     }
 
     /// Closes every connection that stands, in the middle of whatever it carries.
@@ -140,6 +150,24 @@ impl FaultProxy {
     }
 }
 
+impl Shared {
+    fn set_targets(&self, targets: Vec<SocketAddr>) {
+        *self.targets.lock().unwrap_or_else(PoisonError::into_inner) = targets;
+    }
+
+    /// The first target that takes a connection.
+    async fn connect(&self) -> Option<TcpStream> {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        fastrand::shuffle(&mut targets);
+        for target in targets {
+            if let Ok(stream) = TcpStream::connect(target).await {
+                return Some(stream);
+            }
+        }
+        None
+    }
+}
+
 async fn accept(
     listener: TcpListener,
     shared: Arc<Shared>,
@@ -171,8 +199,7 @@ async fn accept(
 
 /// Carries one connection until both directions ended, or either was cut.
 async fn carry(client: TcpStream, shared: &Shared, mut cuts: watch::Receiver<u64>) {
-    let target = *shared.target.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(server) = TcpStream::connect(target).await else {
+    let Some(server) = shared.connect().await else {
         return reset(client);
     };
     // A proxy that gathers small writes would hide how a peer really sends.

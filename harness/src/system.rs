@@ -44,7 +44,7 @@ use tokio::runtime::{Handle, Runtime};
 
 use crate::{Api, ApiError, FaultProxy};
 use certificate::Certificate;
-pub(crate) use port::Ports;
+pub(crate) use port::{Ports, ReservedPort};
 use runtime::OwnRuntime;
 use switch_watch::SwitchWatch;
 

@@ -130,11 +130,12 @@ fn check_numbers(
         }
     }
     for send in acknowledged {
-        let entry = present.get(&(send.sender_id, send.inbox_seq));
+        let Some(seq) = send.inbox_seq else { continue };
+        let entry = present.get(&(send.sender_id, seq));
         if let Some(entry) = entry.filter(|entry| !entry.is_message(send.message_id)) {
             violations.push(Violation::AnswerMisplaced {
                 user_id: send.sender_id,
-                seq: send.inbox_seq,
+                seq,
                 message_id: send.message_id,
                 entry: *entry,
             });

@@ -146,6 +146,56 @@ pub enum Violation {
         /// What.
         entry: SeenEntry,
     },
+    /// P1, P4: an app never heard of a message that its sender was told to be sent.
+    #[error("the app of {user_id} was never told of {message_id} (P1, P4)")]
+    NeverTold {
+        /// Whose app.
+        user_id: UserId,
+        /// Which message.
+        message_id: MessageId,
+    },
+    /// P2: an app was told of a message at two places.
+    #[error("the app of {user_id} was told of {message_id} at {first} and again at {second} (P2)")]
+    ToldTwice {
+        /// Whose app.
+        user_id: UserId,
+        /// Which message.
+        message_id: MessageId,
+        /// One place in what the app was told.
+        first: u64,
+        /// The other.
+        second: u64,
+    },
+    /// P3: an app was told of a conversation in another order than its numbers.
+    #[error("the app of {user_id} was told of {conversation_id}: {after} after {before} (P3)")]
+    ToldOutOfOrder {
+        /// Whose app.
+        user_id: UserId,
+        /// Where.
+        conversation_id: ConversationId,
+        /// The number told first.
+        before: ConversationSeq,
+        /// The number told next.
+        after: ConversationSeq,
+    },
+    /// P6: what arrived is not what was sent.
+    #[error("{what} of {client_message_id} reached {user_id} changed (P6)")]
+    ContentDiffers {
+        /// Where it arrived.
+        user_id: UserId,
+        /// Of which message.
+        client_message_id: ClientMessageId,
+        /// The text, or a medium.
+        what: &'static str,
+    },
+    /// P6: a medium of a message did not arrive.
+    #[error("a medium of {client_message_id} never reached {user_id} (P6)")]
+    MediumMissing {
+        /// Who lacks it.
+        user_id: UserId,
+        /// Of which message.
+        client_message_id: ClientMessageId,
+    },
     /// A store that was not restored changed its epoch.
     #[error("the epoch went from {before} to {after} without a restore")]
     EpochChanged {

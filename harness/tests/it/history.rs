@@ -148,7 +148,7 @@ fn a_sender_s_answer_that_names_another_entry_s_number_is_found() {
     history.acknowledged(send);
     history.verify().unwrap();
     send.client_message_id = ClientMessageId::random();
-    send.inbox_seq = InboxSeq(2);
+    send.inbox_seq = Some(InboxSeq(2));
     history.acknowledged(send);
     let found = violations(&history);
     assert!(matches!(found[..], [Violation::AnswerMisplaced { .. }]), "{found:?}");
@@ -192,7 +192,7 @@ impl World {
             message_id: MessageId::random(),
             conversation_id,
             conversation_seq: ConversationSeq(seq),
-            inbox_seq: InboxSeq(seq),
+            inbox_seq: Some(InboxSeq(seq)),
             begun_after: 0,
         };
         Self {

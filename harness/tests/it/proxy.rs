@@ -31,6 +31,18 @@ async fn bytes_go_through_unchanged_and_are_counted() {
 }
 
 #[tokio::test]
+async fn connections_go_to_whichever_target_listens() {
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (one, other) = (serve(<[u8]>::to_vec).await, gone.local_addr().unwrap());
+    drop(gone);
+    let proxy = FaultProxy::balance([one, other]).await.unwrap();
+    for _ in 0..20 {
+        let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+        assert_eq!(echo(&mut client, b"there").await, *b"there");
+    }
+}
+
+#[tokio::test]
 async fn the_end_of_one_direction_leaves_the_other_open() {
     let (_proxy, mut client) = connected().await;
     client.write_all(b"last words").await.unwrap();

@@ -1,0 +1,24 @@
+use std::io;
+
+use nudge_test_servers::ServerError;
+
+use crate::ProcessError;
+
+/// Why there is no cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// A server that the nodes stand on is missing.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// A node does not start.
+    #[error("{node}: {source}")]
+    Node {
+        /// Which.
+        node: String,
+        /// Why.
+        source: ProcessError,
+    },
+    /// A port, a folder or a proxy cannot be had.
+    #[error("cannot prepare the cluster: {0}")]
+    Io(#[from] io::Error),
+}
