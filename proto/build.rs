@@ -33,6 +33,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.bytes(["."]);
     config.skip_debug(SECRET);
     describe_json(&mut config, &descriptors);
+    if std::env::var_os("CARGO_FEATURE_GRPC").is_some() {
+        // Without a transport: both ends bring their own connections.
+        let services = tonic_prost_build::configure().build_transport(false);
+        config.service_generator(services.service_generator());
+    }
     config.compile_fds(descriptors)?;
     Ok(())
 }

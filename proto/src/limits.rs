@@ -79,3 +79,16 @@ pub const UNREAD_COUNT_MAX: u32 = 1000;
 pub const PART_BYTES: u64 = 8 * 1024 * 1024;
 /// A JSON or protobuf request body, in bytes: a message's body in base64 and what is around it.
 pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
+
+/// One message of the watch over gRPC, in bytes: a full batch of the largest items fits.
+pub const WATCH_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// The HTTP/2 windows of a watch, in bytes: what one end sends ahead of what the other has read.
+pub const WATCH_WINDOW_BYTES: u32 = 256 * 1024;
+/// Either end of a watch asks the other for a sign of life this often.
+pub const WATCH_PING_INTERVAL: Duration = Duration::from_secs(3);
+/// Without a sign of life within this time the watch is broken.
+pub const WATCH_PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// The fewest bytes of a watch secret.
+pub const WATCH_SECRET_BYTES_MIN: usize = 16;
+/// The most bytes of a watch secret.
+pub const WATCH_SECRET_BYTES_MAX: usize = 512;

@@ -10,6 +10,10 @@ pub mod signal {
 
 /// `watch.proto`: between a signal node and a fetch node. [`crate::watch`] is its typed form.
 #[expect(missing_docs, reason = "the schema says it, where there is something to say")]
+#[cfg_attr(
+    feature = "grpc",
+    expect(unused_qualifications, reason = "tonic's generator names everything in full")
+)]
 pub mod watch {
     include!(concat!(env!("OUT_DIR"), "/nudge.v1.watch.rs"));
 }

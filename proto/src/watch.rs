@@ -3,6 +3,12 @@
 //! One bidirectional stream of batches per signal node. The trait has the shape of a gRPC
 //! bidirectional call, so that the in-process watch and the remote one are the same to both sides.
 //! What is told may be lost, doubled and late; everything merges by maximum.
+//!
+//! - `wire`: batches from and to protobuf
+//! - `secret`: what a signal node shows to a fetch node
+
+mod secret;
+mod wire;
 
 use futures::{future::BoxFuture, stream::BoxStream};
 
@@ -11,6 +17,9 @@ use crate::{
     frame::{Notice, Typing},
     ticket::TicketKey,
 };
+
+pub use secret::{InvalidWatchSecret, WatchSecret};
+pub use wire::{InvalidBatch, decode_down, decode_up, encode_down, encode_up};
 
 /// The fetch side of the watch, as signal sees it.
 pub trait Watch: Send + Sync + std::fmt::Debug + 'static {
@@ -33,6 +42,12 @@ pub enum WatchError {
     /// The content service is not there, or not ready.
     #[error("the content service is unavailable: {0}")]
     Unavailable(String),
+    /// The content service does not take this node: somebody has to look at the configuration.
+    #[error("the content service refuses this node: {0}")]
+    Refused(String),
+    /// What was said is not the watch as this version knows it.
+    #[error("the content service cannot be understood: {0}")]
+    Malformed(String),
 }
 
 /// Most items of one batch, in either direction.
@@ -85,6 +100,9 @@ pub struct Hold {
     pub acked: Option<Cursor>,
     /// What the node knew when an earlier stream broke; a new connection has nothing.
     pub known: Option<Known>,
+    /// The hello came before this stream was opened: that it is told now does not make it newer than
+    /// what is held elsewhere.
+    pub late: bool,
 }
 
 /// What a node knows of a session that it registers again.

@@ -13,5 +13,6 @@ mod server;
 mod strategies;
 mod texts;
 mod tickets;
+mod watch;
 mod wire;
 mod world;
