@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use nudge_proto::limits;
+use nudge_proto::{limits, watch::WatchSecret};
 
 use crate::{
+    limits::WATCH_MOVE_TIME,
     objects::ObjectsConfig,
     store::{MediaQuota, Retention, sqlite::SqliteOptions},
 };
@@ -20,8 +21,14 @@ pub struct FetchConfig {
     pub objects: ObjectsConfig,
     /// Where the API listens.
     pub public: SocketAddr,
-    /// Where health and metrics listen; loopback, unless the operator says otherwise.
+    /// Where the watch, health and metrics listen; loopback, unless the operator says otherwise.
     pub private: SocketAddr,
+    /// That listener speaks TLS; see [`private_tls`](crate::private_tls). Its ALPN is set by the service.
+    pub private_tls: Option<Arc<rustls::ServerConfig>>,
+    /// Who may open a watch there.
+    pub watch_guard: WatchGuard,
+    /// Signal nodes get this time to go to another node when this one stops.
+    pub move_time: Duration,
     /// The API speaks TLS; its ALPN is set by the service.
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Who may register.
@@ -38,6 +45,23 @@ pub struct FetchConfig {
     pub discovery: DiscoveryConfig,
     /// Every held device is looked up again once in this time.
     pub heartbeat: Duration,
+}
+
+/// Who may open a watch. Without any condition the private listener must be on loopback.
+#[derive(Clone, Debug, Default)]
+pub struct WatchGuard {
+    /// One of these has to be shown, if there are any: two, while one replaces the other.
+    pub secrets: Vec<WatchSecret>,
+    /// A certificate of the private listener's client authority has to be shown.
+    pub certificate: bool,
+}
+
+impl WatchGuard {
+    /// Whether everybody may.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.secrets.is_empty() && !self.certificate
+    }
 }
 
 /// Who may register.
@@ -82,6 +106,9 @@ impl FetchConfig {
             objects: ObjectsConfig::default(),
             public: loopback,
             private: loopback,
+            private_tls: None,
+            watch_guard: WatchGuard::default(),
+            move_time: WATCH_MOVE_TIME,
             tls: None,
             registration: Registration::Open,
             retention: Retention {

@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use nudge_proto::watch::Watch;
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -14,7 +14,7 @@ use crate::{
     limits::{DETACHED_WRITES_MAX, UPLOAD_IDLE_TIMEOUT, UPLOAD_TIME},
     media::{MediaLimits, Uploads},
     objects::{self, ObjectError, Objects, ObjectsConfig},
-    server::HttpServer,
+    server::{HttpServer, Manner},
     store::{
         Store, StoreError,
         sqlite::{OpenError, SqliteStore},
@@ -33,6 +33,7 @@ pub struct Fetch {
     uploads: Uploads,
     tasks: TaskTracker,
     stop: CancellationToken,
+    move_time: Duration,
 }
 
 /// Why the content service cannot start.
@@ -68,6 +69,17 @@ pub enum FetchError {
     /// The keys cannot be read or made.
     #[error("cannot load the keys: {0}")]
     Keys(#[from] AuthError),
+    /// Everybody on the network could open a watch, and with it learn the keys of all tickets.
+    #[error(
+        "the private listener is on {0}, where others can reach it, and asks them for nothing: set a \
+         watch secret or a client authority, or listen on 127.0.0.1"
+    )]
+    OpenWatch(SocketAddr),
+    /// Nobody could open a watch.
+    #[error(
+        "the watch asks for a certificate, but the private listener speaks no TLS: give it one"
+    )]
+    NoTls,
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -115,6 +127,7 @@ impl Fetch {
             path: config.data_dir.display().to_string(),
             source,
         })?;
+        check_guard(&config)?;
         // Ports first: they are the likeliest to be taken, and nothing is to undo then.
         let listeners = (listen(config.public).await?, listen(config.private).await?);
         let database = config.database_path();
@@ -156,7 +169,9 @@ impl Fetch {
             config.heartbeat,
         );
         let tls = config.tls.clone().map(with_http_alpn);
+        let private_tls = config.private_tls.clone().map(with_http_alpn);
         let (public_at, private_at) = (config.public, config.private);
+        let move_time = config.move_time;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let app = App {
             store: Arc::clone(&store),
@@ -173,15 +188,21 @@ impl Fetch {
         upkeep::start(&app, &hub, &tasks, &stop);
         let cannot = |address| move |source| FetchError::Listen { address, source };
         Ok(Self {
-            public: HttpServer::start(public, tls, public_router(app.clone()))
+            public: HttpServer::start(public, tls, public_router(app.clone()), Manner::Public)
                 .map_err(cannot(public_at))?,
-            private: HttpServer::start(private, None, private_router(app, Arc::clone(&hub)))
-                .map_err(cannot(private_at))?,
+            private: HttpServer::start(
+                private,
+                private_tls,
+                private_router(app, Arc::clone(&hub)),
+                Manner::Private,
+            )
+            .map_err(cannot(private_at))?,
             hub,
             store,
             uploads,
             tasks,
             stop,
+            move_time,
         })
     }
 
@@ -209,9 +230,10 @@ impl Fetch {
         &self.hub
     }
 
-    /// Lets requests in flight finish, commits what was begun, and closes everything.
+    /// Sends signal nodes elsewhere, lets requests in flight finish, commits what was begun, and closes
+    /// everything.
     pub async fn shutdown(self) {
-        self.public.shutdown().await;
+        tokio::join!(self.hub.drain(self.move_time), self.public.shutdown());
         self.private.shutdown().await;
         self.uploads.finish().await;
         self.stop.cancel();
@@ -230,6 +252,17 @@ fn check_size(config: &FetchConfig) -> Result<(), FetchError> {
     } else {
         Ok(())
     }
+}
+
+fn check_guard(config: &FetchConfig) -> Result<(), FetchError> {
+    let guard = &config.watch_guard;
+    if guard.is_open() && !config.private.ip().is_loopback() {
+        return Err(FetchError::OpenWatch(config.private));
+    }
+    if guard.certificate && config.private_tls.is_none() {
+        return Err(FetchError::NoTls);
+    }
+    Ok(())
 }
 
 fn media_limits(config: &FetchConfig) -> MediaLimits {

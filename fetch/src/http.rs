@@ -50,7 +50,7 @@ use crate::{
     media::Uploads,
     objects::Objects,
     store::{Outcome, Store, StoreError},
-    watch::WatchHub,
+    watch::{self, HubWatch, WatchHub},
 };
 
 pub use error::ApiError;
@@ -140,8 +140,9 @@ pub fn public_router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Health and metrics, for the operator alone.
+/// The watch for signal nodes; health and metrics for the operator alone.
 pub fn private_router(app: App, hub: Arc<WatchHub>) -> Router {
+    let watch = watch::routes(HubWatch(Arc::clone(&hub)), app.config.watch_guard.clone());
     Router::new()
         .route("/metrics", get(metrics::show))
         .route("/healthz", get(well_known::healthz))
@@ -150,6 +151,7 @@ pub fn private_router(app: App, hub: Arc<WatchHub>) -> Router {
         .layer(middleware::from_fn(request::finish))
         .layer(Extension(hub))
         .with_state(app)
+        .merge(watch)
 }
 
 /// All routes.

@@ -39,6 +39,7 @@ pub mod http;
 pub mod durable;
 
 mod server;
+pub use server::{PrivateTlsError, private_tls};
 
 mod telemetry;
 

@@ -62,6 +62,10 @@ pub const KEY_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const UPLOAD_TIME: Duration = Duration::from_secs(8 * 24 * 3600);
 /// Signal nodes that one fetch node serves.
 pub const WATCH_STREAMS_MAX: usize = 1024;
+/// Bytes that wait for the socket of a watch, before nothing more is taken from its queue.
+pub const WATCH_SEND_BYTES: usize = 64 * 1024;
+/// Streams get this time to leave a node that stops.
+pub const WATCH_MOVE_TIME: Duration = Duration::from_secs(5);
 /// Devices that one watch stream may hold.
 pub const WATCH_SESSIONS_MAX: usize = 4_000_000;
 /// Messages above a read mark among which those of others are counted as unread: who says more than that

@@ -2,6 +2,7 @@
 
 mod activity;
 mod deadline;
+mod tls;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,6 +11,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
+use nudge_proto::limits::{WATCH_PING_INTERVAL, WATCH_PING_TIMEOUT, WATCH_WINDOW_BYTES};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -21,10 +23,26 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::auth::Peer;
 use crate::limits::{
     BODY_TIMEOUT, CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP2_KEEP_ALIVE, HTTP2_STREAMS_MAX,
-    IDLE_TIMEOUT, SHUTDOWN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, WRITE_TIMEOUT,
+    IDLE_TIMEOUT, SHUTDOWN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, WATCH_SEND_BYTES, WRITE_TIMEOUT,
 };
 use activity::Activity;
 use deadline::WriteDeadline;
+
+pub use tls::{PrivateTlsError, private_tls};
+
+/// How a listener treats its connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Many strangers, each with a few requests.
+    Public,
+    /// The operator's own, and the watch's streams, which stand for ever: a peer that is gone is noticed
+    /// within seconds, and little is sent ahead of one that does not read.
+    Private,
+}
+
+/// The request's connection showed a certificate of the listener's client authority.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ByCertificate;
 
 /// One listener and its connections.
 #[derive(Debug)]
@@ -40,6 +58,7 @@ impl HttpServer {
         listener: TcpListener,
         tls: Option<Arc<rustls::ServerConfig>>,
         router: Router,
+        manner: Manner,
     ) -> io::Result<Self> {
         let server = Self {
             address: listener.local_addr()?,
@@ -49,6 +68,7 @@ impl HttpServer {
         let connections = Connections {
             tls: tls.map(TlsAcceptor::from),
             router,
+            manner,
             stop: server.stop.clone(),
             tasks: server.tasks.clone(),
             permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
@@ -72,6 +92,7 @@ impl HttpServer {
 struct Connections {
     tls: Option<TlsAcceptor>,
     router: Router,
+    manner: Manner,
     stop: CancellationToken,
     tasks: TaskTracker,
     permits: Arc<Semaphore>,
@@ -101,18 +122,27 @@ impl Connections {
 
     fn spawn(&self, stream: TcpStream, peer: Peer, permit: OwnedSemaphorePermit) {
         let tls = self.tls.clone();
-        let router = self.router.clone();
-        let stop = self.stop.clone();
+        let serving = Serving {
+            router: self.router.clone(),
+            peer,
+            certificate: None,
+            manner: self.manner,
+            stop: self.stop.clone(),
+        };
         self.tasks.spawn(async move {
             let _permit = permit;
             // Costs latency only; a connection without it still works.
             let _ = stream.set_nodelay(true);
             match tls {
-                None => serve(stream, peer, router, stop).await,
+                None => serving.serve(stream).await,
                 Some(tls) => {
                     let handshake = tokio::time::timeout(TLS_HANDSHAKE_TIMEOUT, tls.accept(stream));
                     match handshake.await {
-                        Ok(Ok(stream)) => serve(stream, peer, router, stop).await,
+                        Ok(Ok(stream)) => {
+                            let shown = stream.get_ref().1.peer_certificates().is_some();
+                            let certificate = shown.then_some(ByCertificate);
+                            Serving { certificate, ..serving }.serve(stream).await;
+                        }
                         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                         Err(_) => tracing::debug!("a TLS handshake took too long"),
                     }
@@ -122,47 +152,72 @@ impl Connections {
     }
 }
 
-async fn serve<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .keep_alive_interval(HTTP2_KEEP_ALIVE)
-        .keep_alive_timeout(HEADER_TIMEOUT);
-    let activity = Activity::default();
-    let service = activity.watch(router, peer);
-    let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let enough = async {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = activity.idle_for(IDLE_TIMEOUT) => {}
-        }
-    };
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = activity.stalled_for(BODY_TIMEOUT) => {
-            tracing::debug!("a connection is dropped: it takes nothing of its answers");
-            return;
-        }
-        () = enough => {
-            connection.as_mut().graceful_shutdown();
+/// One connection's circumstances.
+struct Serving {
+    router: Router,
+    peer: Peer,
+    certificate: Option<ByCertificate>,
+    manner: Manner,
+    stop: CancellationToken,
+}
+
+impl Serving {
+    async fn serve<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Activity::default();
+        let service = activity.watch(self.router, self.peer, self.certificate);
+        let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
+        let builder = self.manner.builder();
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let enough = async {
             tokio::select! {
-                served = connection.as_mut() => served,
-                () = tokio::time::sleep(SHUTDOWN_TIMEOUT) => return,
+                () = self.stop.cancelled() => {}
+                () = activity.idle_for(IDLE_TIMEOUT) => {}
+            }
+        };
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = activity.stalled_for(BODY_TIMEOUT) => {
+                tracing::debug!("a connection is dropped: it takes nothing of its answers");
+                return;
+            }
+            () = enough => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    served = connection.as_mut() => served,
+                    () = tokio::time::sleep(SHUTDOWN_TIMEOUT) => return,
+                }
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+}
+
+impl Manner {
+    fn builder(self) -> auto::Builder<TokioExecutor> {
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        let mut http2 = builder.http2();
+        http2.timer(TokioTimer::new()).max_concurrent_streams(HTTP2_STREAMS_MAX);
+        match self {
+            Self::Public => {
+                http2.keep_alive_interval(HTTP2_KEEP_ALIVE).keep_alive_timeout(HEADER_TIMEOUT);
+            }
+            Self::Private => {
+                http2
+                    .keep_alive_interval(WATCH_PING_INTERVAL)
+                    .keep_alive_timeout(WATCH_PING_TIMEOUT)
+                    .initial_stream_window_size(WATCH_WINDOW_BYTES)
+                    .initial_connection_window_size(WATCH_WINDOW_BYTES)
+                    .max_send_buf_size(WATCH_SEND_BYTES);
             }
         }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection ended early");
+        builder
     }
 }
 

@@ -10,11 +10,14 @@
 //! - `upward`: what a node says, and what it is answered
 //! - `sweep`: what is told without the bus
 //! - `held`: who is held by which stream; `stream`: what waits to go down one
+//! - `grpc`: the same for nodes that are other processes
 
+mod grpc;
 mod held;
 mod hub;
 mod stream;
 mod sweep;
 mod upward;
 
+pub(crate) use grpc::routes;
 pub use hub::{HubWatch, WatchHub};

@@ -20,6 +20,7 @@ use hyper::{body::Incoming, service::Service};
 use tokio::{sync::Notify, time::Instant};
 use tower::ServiceExt;
 
+use super::ByCertificate;
 use crate::auth::Peer;
 
 /// Counts the requests of one connection, each until the last byte of its answer.
@@ -30,15 +31,20 @@ pub(super) struct Activity(Arc<Counter>);
 struct Counter {
     in_flight: AtomicUsize,
     changed: Notify,
-    /// When each unfinished body last moved.
+    /// Since when each unfinished body waits for its peer to take more of it.
     moved: Mutex<HashMap<u64, Instant>>,
     next_body: AtomicU64,
 }
 
 impl Activity {
     /// The router, watched, and told where its requests come from.
-    pub(super) fn watch(&self, router: Router, peer: Peer) -> Watched {
-        Watched { router, peer, counter: Arc::clone(&self.0) }
+    pub(super) fn watch(
+        &self,
+        router: Router,
+        peer: Peer,
+        certificate: Option<ByCertificate>,
+    ) -> Watched {
+        Watched { router, peer, certificate, counter: Arc::clone(&self.0) }
     }
 
     /// Returns when there was no request for that long.
@@ -53,8 +59,9 @@ impl Activity {
         }
     }
 
-    /// Returns when some answer's body has not moved for that long. Whoever does not open a stream's window
-    /// would hold its file and buffers for ever, and answer pings all the while.
+    /// Returns when some answer's body was not taken any further for that long. Whoever does not open a
+    /// stream's window would hold its file and buffers for ever, and answer pings all the while. A body that
+    /// has nothing to give waits for nobody.
     pub(super) async fn stalled_for(&self, time: Duration) {
         loop {
             tokio::time::sleep(time / 4).await;
@@ -75,6 +82,7 @@ impl Counter {
 pub(super) struct Watched {
     router: Router,
     peer: Peer,
+    certificate: Option<ByCertificate>,
     counter: Arc<Counter>,
 }
 
@@ -85,6 +93,9 @@ impl Service<Request<Incoming>> for Watched {
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         request.extensions_mut().insert(self.peer);
+        if let Some(certificate) = self.certificate {
+            request.extensions_mut().insert(certificate);
+        }
         let in_flight = InFlight::new(&self.counter);
         let router = self.router.clone();
         Box::pin(async move {
@@ -146,8 +157,12 @@ impl http_body::Body for WatchedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        if frame.is_ready() {
-            self.note_move();
+        // It is only asked for more while the peer takes it.
+        match frame {
+            Poll::Ready(_) => self.note_move(),
+            Poll::Pending => {
+                self.in_flight.0.moved().remove(&self.number);
+            }
         }
         frame
     }
@@ -199,5 +214,19 @@ mod tests {
         drop(body);
         let waited = tokio::time::timeout(10 * time, activity.stalled_for(time)).await;
         assert!(waited.is_err(), "nobody waits for what has ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_has_nothing_to_give_is_not_stalled() {
+        let activity = Activity::default();
+        let piece = futures::stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"piece"))]);
+        let quiet = Body::from_stream(futures::StreamExt::chain(piece, futures::stream::pending()));
+        let mut body = WatchedBody::new(quiet, InFlight::new(&activity.0));
+        assert!(body.frame().await.is_some());
+        assert!(futures::poll!(body.frame()).is_pending());
+        let time = Duration::from_secs(100);
+        let waited = tokio::time::timeout(10 * time, activity.stalled_for(time)).await;
+        assert!(waited.is_err(), "its peer asked for more");
+        drop(body);
     }
 }

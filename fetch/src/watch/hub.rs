@@ -37,13 +37,23 @@ pub struct WatchHub {
     /// Every held device is looked up again once in this time.
     pub(super) heartbeat: Duration,
     held: Mutex<Held>,
-    streams: Mutex<HashMap<StreamId, Arc<DownQueue>>>,
+    streams: Mutex<Streams>,
+    /// A stream has ended.
+    left: Notify,
     next_stream: AtomicU64,
     pub(super) next_generation: AtomicU64,
     /// The bus lost something: sweep now.
     pub(super) sweep_now: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
+}
+
+/// The streams that are open.
+#[derive(Debug, Default)]
+struct Streams {
+    open: HashMap<StreamId, Arc<DownQueue>>,
+    /// No others are taken.
+    is_draining: bool,
 }
 
 impl WatchHub {
@@ -66,6 +76,7 @@ impl WatchHub {
             heartbeat,
             held: Mutex::default(),
             streams: Mutex::default(),
+            left: Notify::new(),
             next_stream: AtomicU64::new(1),
             next_generation: AtomicU64::new(first_generation),
             sweep_now: Notify::new(),
@@ -78,26 +89,56 @@ impl WatchHub {
         hub
     }
 
+    /// Takes no more streams, sends those there are elsewhere, and ends the ones that have not left when
+    /// the time is over.
+    pub async fn drain(&self, time: Duration) {
+        {
+            let mut streams = lock(&self.streams);
+            streams.is_draining = true;
+            let deadline_ms = time.as_millis().try_into().unwrap_or(u32::MAX);
+            for down in streams.open.values() {
+                down.push(Down::Moving { deadline_ms });
+            }
+        }
+        let all_left = async {
+            loop {
+                let left = self.left.notified();
+                if lock(&self.streams).open.is_empty() {
+                    return;
+                }
+                left.await;
+            }
+        };
+        if tokio::time::timeout(time, all_left).await.is_err() {
+            tracing::warn!(streams = self.streams(), "not every signal node has gone elsewhere");
+            self.close_streams();
+        }
+    }
+
     /// Ends every stream, and waits for what is running.
     pub async fn shutdown(&self) {
         self.stop.cancel();
-        for down in lock(&self.streams).values() {
-            down.close();
-        }
+        self.close_streams();
         self.tasks.close();
         self.tasks.wait().await;
     }
 
+    fn close_streams(&self) {
+        for down in lock(&self.streams).open.values() {
+            down.close();
+        }
+    }
+
     /// Tells every stream the tickets' keys.
     pub fn push_keys(&self) {
-        for down in lock(&self.streams).values() {
+        for down in lock(&self.streams).open.values() {
             down.push(Down::Keys(self.auth.ticket_keys()));
         }
     }
 
     /// Tells every stream that the store has a new epoch.
     pub fn push_epoch(&self, epoch: Epoch) {
-        for down in lock(&self.streams).values() {
+        for down in lock(&self.streams).open.values() {
             down.push(Down::EpochChanged { epoch });
         }
     }
@@ -111,7 +152,7 @@ impl WatchHub {
     /// How many streams are open.
     #[must_use]
     pub fn streams(&self) -> usize {
-        lock(&self.streams).len()
+        lock(&self.streams).open.len()
     }
 
     /// Who is held, for a moment.
@@ -122,7 +163,8 @@ impl WatchHub {
     /// A stream is gone.
     pub(super) fn forget(&self, stream: StreamId, down: &DownQueue) {
         self.held().remove_stream(stream);
-        lock(&self.streams).remove(&stream);
+        lock(&self.streams).open.remove(&stream);
+        self.left.notify_waiters();
         down.close();
     }
 
@@ -206,11 +248,15 @@ impl Watch for HubWatch {
             let down = Arc::new(DownQueue::default());
             {
                 let mut streams = lock(&hub.streams);
-                if hub.stop.is_cancelled() || streams.len() >= WATCH_STREAMS_MAX {
-                    let why = "this fetch node takes no more streams".to_owned();
-                    return Err(WatchError::Unavailable(why));
+                if hub.stop.is_cancelled() || streams.is_draining {
+                    return Err(WatchError::Unavailable("this fetch node stops".to_owned()));
                 }
-                streams.insert(stream, Arc::clone(&down));
+                if streams.open.len() >= WATCH_STREAMS_MAX {
+                    return Err(WatchError::Unavailable(format!(
+                        "this fetch node has {WATCH_STREAMS_MAX} streams, and takes no more"
+                    )));
+                }
+                streams.open.insert(stream, Arc::clone(&down));
             }
             down.push(Down::Keys(hub.auth.ticket_keys()));
             hub.spawn(Arc::clone(hub).serve(stream, Arc::clone(&down), up));

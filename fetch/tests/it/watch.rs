@@ -71,6 +71,7 @@ impl Node {
             ticket_issued_at_s: 0,
             acked: None,
             known: None,
+            late: false,
         };
         self.up.send(vec![Up::Hold(hold)]).await.unwrap();
     }
