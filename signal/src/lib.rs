@@ -13,6 +13,7 @@
 //! - `registry`, `seat`: who is connected, and each session's mailbox
 //! - `alarms`: one clock for all deadlines
 //! - `watch`: the stream to the content service
+//! - `grpc`: the same when that is another process
 //! - `telemetry`: counters and log limits
 //! - `error`: why the service does not start
 
@@ -44,6 +45,9 @@ mod seat;
 mod alarms;
 
 mod watch;
+
+mod grpc;
+pub use grpc::{FetchUrl, GrpcWatch, GrpcWatchConfig, GrpcWatchError, InvalidFetchUrl, watch_tls};
 
 mod telemetry;
 pub use telemetry::SignalStats;

@@ -36,6 +36,16 @@ pub const SEAT_BYTES_MAX: usize = 176;
 /// The step in which connections are woken for their deadlines: one may be late by this much.
 pub const ALARM_TICK: Duration = Duration::from_millis(250);
 
+/// One address of a fetch node must answer within this time, its TLS handshake included.
+pub const WATCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A host name of a fetch node must be found within this time.
+pub const WATCH_RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A stream that stood for this time says that its fetch node is well: what failed before is forgotten.
+pub const WATCH_WELL_AFTER: Duration = Duration::from_millis(500);
+/// A fetch node that sends its nodes elsewhere is asked last for this time.
+pub const WATCH_LEFT_TIME: Duration = Duration::from_secs(30);
+/// Bytes that wait for the socket of a watch, before nothing more is taken from its queue.
+pub const WATCH_SEND_BYTES: usize = 64 * 1024;
 /// Opening the watch, with its keys, must be done within this time.
 pub const WATCH_OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// The shortest wait before the watch is opened again.

@@ -170,6 +170,12 @@ impl Seat {
         self.mail.lock().held_in >= stream
     }
 
+    /// Whether the session is known, but not on `stream` yet.
+    pub(crate) fn is_held_only_before(&self, stream: StreamNumber) -> bool {
+        let mail = self.mail.lock();
+        mail.held_in > 0 && mail.held_in < stream && mail.end.is_none()
+    }
+
     /// Prepares for sleep until mail comes or `deadline` passes.
     pub(crate) fn park(&self, context: &Context<'_>, deadline: Tick) -> Parked {
         let mut mail = self.mail.lock();
@@ -396,6 +402,7 @@ impl Mail {
             ticket_issued_at_s: ticket_issued_at_s.into(),
             acked: Some(acked).filter(|acked| acked.seq > InboxSeq::ZERO),
             known: Some(known).filter(|_| self.admission != Admission::Awaited),
+            late: false,
         }
     }
 }

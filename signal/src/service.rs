@@ -99,6 +99,12 @@ impl Signal {
         self.node.stats()
     }
 
+    /// Why the watch is down, while it is: the node is not ready then.
+    #[must_use]
+    pub fn watch_trouble(&self) -> Option<String> {
+        self.node.telemetry.watch_trouble()
+    }
+
     /// Serves one connection that was accepted elsewhere. It counts like any other.
     pub fn serve(&self, transport: impl Transport) {
         if let Some((place, standing)) = self.node.enter() {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use metrics::{Counter, Gauge, counter, gauge};
-use nudge_proto::CloseCode;
+use nudge_proto::{CloseCode, watch::WatchError};
 use parking_lot::Mutex;
 
 use crate::limits::{LOG_LINES_PER_WINDOW, LOG_WINDOW};
@@ -49,9 +49,11 @@ pub(crate) struct Telemetry {
     pub(crate) welcomes: Tally,
     pub(crate) notices: Tally,
     pub(crate) handshakes_failed: Tally,
-    pub(crate) watch_opened: Tally,
+    watch_opened: Tally,
     errors: AtomicU64,
     watch_up: Gauge,
+    /// Why the watch is down, while it is.
+    watch_trouble: Mutex<Option<String>>,
     /// For log lines about what peers do.
     pub(crate) peers: LogGate,
 }
@@ -69,6 +71,7 @@ impl Telemetry {
             watch_opened: Tally::new(counter!("nudge_signal_watch_opened_total")),
             errors: AtomicU64::new(0),
             watch_up: gauge!("nudge_signal_watch_up"),
+            watch_trouble: Mutex::new(Some("it was not opened yet".to_owned())),
             peers: LogGate::default(),
         }
     }
@@ -88,8 +91,19 @@ impl Telemetry {
         counter!("nudge_signal_errors_total", "code" => code.as_str_name()).increment(1);
     }
 
-    pub(crate) fn watch_is(&self, up: bool) {
-        self.watch_up.set(f64::from(u8::from(up)));
+    pub(crate) fn watch_is_up(&self) {
+        self.watch_opened.add_one();
+        self.watch_up.set(1.0);
+        *self.watch_trouble.lock() = None;
+    }
+
+    pub(crate) fn watch_is_down(&self, why: &WatchError) {
+        self.watch_up.set(0.0);
+        *self.watch_trouble.lock() = Some(why.to_string());
+    }
+
+    pub(crate) fn watch_trouble(&self) -> Option<String> {
+        self.watch_trouble.lock().clone()
     }
 
     pub(crate) fn stats(&self, connections: usize, watch_is_up: bool) -> SignalStats {

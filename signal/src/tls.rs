@@ -4,7 +4,8 @@ use std::{io, sync::Arc};
 
 use parking_lot::RwLock;
 use rustls::{
-    ServerConfig,
+    ServerConfig, SignatureScheme,
+    client::ResolvesClientCert,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, NoServerSessionStorage, ResolvesServerCert},
     sign::CertifiedKey,
@@ -63,6 +64,21 @@ impl Certificates {
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.current.read()))
+    }
+}
+
+/// The same certificate, shown to a server.
+impl ResolvesClientCert for Certificates {
+    fn resolve(
+        &self,
+        _authorities: &[&[u8]],
+        _schemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read()))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

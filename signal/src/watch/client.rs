@@ -1,18 +1,20 @@
 //! Keeps a watch stream open.
 
-use std::{future::pending, sync::Arc};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use futures::{StreamExt, future::BoxFuture};
 use nudge_proto::{
     session::Backoff,
     watch::{Down, DownStream, Watch, WatchError},
 };
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{downward, upward::Upward};
 use crate::{
-    limits::{WATCH_MOVE_CHECK, WATCH_OPEN_TIMEOUT, WATCH_RETRY_MAX, WATCH_RETRY_MIN},
+    limits::{
+        WATCH_MOVE_CHECK, WATCH_OPEN_TIMEOUT, WATCH_RETRY_MAX, WATCH_RETRY_MIN, WATCH_WELL_AFTER,
+    },
     node::Node,
     seat::StreamNumber,
 };
@@ -56,11 +58,15 @@ impl WatchClient {
         let stop = self.stop.clone();
         let keep_open = async {
             loop {
-                let broken = self.open_and_serve().await;
+                let opened = self.open().await;
+                let (broken, wait) = match opened {
+                    Ok(stream) => self.use_and_serve(stream).await,
+                    Err(error) => (error, self.backoff.next_wait()),
+                };
                 self.node.link.cut(self.newest);
-                self.node.telemetry.watch_is(false);
+                self.node.telemetry.watch_is_down(&broken);
                 tracing::warn!(reason = %broken, "the watch is down");
-                sleep(self.backoff.next_wait()).await;
+                sleep(wait).await;
             }
         };
         tokio::select! {
@@ -70,15 +76,17 @@ impl WatchClient {
         self.node.link.cut(self.newest);
     }
 
-    /// Returns why the stream broke.
-    async fn open_and_serve(&mut self) -> WatchError {
-        match self.open().await {
-            Ok(current) => {
-                self.use_stream(&current);
-                self.serve(Streams { current, previous: None, next: None }).await
-            }
-            Err(error) => error,
+    /// Returns why the stream broke, and how long to wait before the next.
+    async fn use_and_serve(&mut self, current: OpenStream) -> (WatchError, Duration) {
+        let opened_at = Instant::now();
+        self.use_stream(&current);
+        let broken = self.serve(Streams { current, previous: None, next: None }).await;
+        if opened_at.elapsed() < WATCH_WELL_AFTER {
+            return (broken, self.backoff.next_wait());
         }
+        // Another fetch node may be there at once; not all signal nodes should come in one instant.
+        self.backoff.reset();
+        (broken, self.backoff.within(Duration::ZERO, WATCH_RETRY_MIN))
     }
 
     fn open(&mut self) -> Opening {
@@ -102,8 +110,7 @@ impl WatchClient {
         self.node.registry.for_sessions(|seat| held.push(Arc::clone(seat)));
         tracing::info!(sessions = held.len(), "the watch is up");
         stream.upward.hold_all(held);
-        self.node.telemetry.watch_opened.add_one();
-        self.node.telemetry.watch_is(true);
+        self.node.telemetry.watch_is_up();
     }
 
     async fn serve(&mut self, mut streams: Streams) -> WatchError {
@@ -130,7 +137,6 @@ impl WatchClient {
     }
 
     fn take_in(&mut self, streams: &mut Streams, items: Vec<Down>) {
-        self.backoff.reset();
         let is_moving = items.iter().any(|item| matches!(item, Down::Moving { .. }));
         self.apply(streams.current.number, items);
         if is_moving && streams.next.is_none() {
@@ -171,9 +177,10 @@ impl WatchClient {
     }
 
     fn have_all_arrived(&self, stream: StreamNumber) -> bool {
+        // One that is new has nothing to lose on the earlier stream.
         let mut missing = 0_usize;
         self.node.registry.for_sessions(|seat| {
-            missing += usize::from(!seat.is_held_since(stream));
+            missing += usize::from(seat.is_held_only_before(stream));
         });
         missing == 0
     }

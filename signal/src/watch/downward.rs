@@ -18,13 +18,16 @@ pub(super) fn apply(node: &Node, stream: StreamNumber, item: Down) {
         Down::Held { session, generation, epoch, head } => {
             with_session(node, session, |seat| seat.hold(stream, generation, epoch, head));
         }
-        Down::Refused { session, code } | Down::Displaced { session, code } => {
+        Down::Refused { session, code } => {
             with_session(node, session, |seat| {
-                // While the node moves, its sessions on the new stream are news to the old one's end.
+                // While the node moves, the old one's end may refuse what stands on the new stream.
                 if !seat.is_held_since(stream + 1) {
                     seat.end(code);
                 }
             });
+        }
+        Down::Displaced { session, code } => {
+            with_session(node, session, |seat| seat.end(code));
         }
         Down::Head { user_id, notice, except_device_id } => {
             tell_head(node, user_id, notice, except_device_id);

@@ -14,7 +14,7 @@ use futures::Stream;
 use nudge_proto::{
     Cursor, DeviceId, UserId,
     limits::ACK_BATCH_DELAY,
-    watch::{SessionKey, Up, WATCH_BATCH_MAX},
+    watch::{Hold, SessionKey, Up, WATCH_BATCH_MAX},
 };
 use parking_lot::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -34,7 +34,7 @@ pub(super) struct Upward {
 #[derive(Debug, Default)]
 struct Queue {
     /// Oldest first.
-    holds: BTreeMap<SessionKey, Arc<Seat>>,
+    holds: BTreeMap<SessionKey, (Arc<Seat>, Arrived)>,
     /// Of sessions that were presented: no more than were ever here at one time.
     drops: Vec<SessionKey>,
     acks: BTreeMap<(UserId, DeviceId), Cursor>,
@@ -44,6 +44,15 @@ struct Queue {
     is_closed: bool,
 }
 
+/// When a session that is to be held said hello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrived {
+    /// While this stream was in use.
+    InTime,
+    /// Before: it may have waited for long.
+    Earlier,
+}
+
 impl Upward {
     pub(super) fn new(stream: StreamNumber) -> Arc<Self> {
         Arc::new(Self { stream, queue: Mutex::default() })
@@ -51,12 +60,16 @@ impl Upward {
 
     pub(super) fn hold(&self, seat: Arc<Seat>) {
         self.change(|queue| {
-            queue.holds.insert(seat.key(), seat);
+            queue.holds.entry(seat.key()).or_insert((seat, Arrived::InTime));
         });
     }
 
     pub(super) fn hold_all(&self, seats: Vec<Arc<Seat>>) {
-        self.change(|queue| queue.holds.extend(seats.into_iter().map(|seat| (seat.key(), seat))));
+        self.change(|queue| {
+            for seat in seats {
+                queue.holds.entry(seat.key()).or_insert((seat, Arrived::Earlier));
+            }
+        });
     }
 
     pub(super) fn drop_session(&self, key: SessionKey, presented_in: StreamNumber) {
@@ -120,9 +133,13 @@ impl Queue {
     fn next_batch(&mut self, stream: StreamNumber, now: Instant) -> Vec<Up> {
         let mut batch = Vec::new();
         while batch.len() < WATCH_BATCH_MAX
-            && let Some((_, seat)) = self.holds.pop_first()
+            && let Some((_, (seat, arrived))) = self.holds.pop_first()
         {
-            batch.extend(seat.present(stream).map(Up::Hold));
+            let hold = seat.present(stream);
+            let late = arrived == Arrived::Earlier;
+            batch.extend(
+                hold.map(|hold| Up::Hold(Hold { late: late && hold.known.is_none(), ..hold })),
+            );
         }
         let room = WATCH_BATCH_MAX - batch.len();
         let dropped = self.drops.drain(..room.min(self.drops.len()));
