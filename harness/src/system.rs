@@ -22,6 +22,7 @@ mod builder;
 mod certificate;
 mod clients;
 mod clock;
+mod join;
 mod leaks;
 mod parts;
 mod port;
@@ -33,16 +34,17 @@ use std::{
     io,
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use nudge_fetch::Fetch;
 use nudge_server::{Front, ServerError};
-use nudge_signal::{Signal, SignalStats};
+use nudge_signal::{GrpcWatch, Signal, SignalStats};
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::{Api, ApiError, FaultProxy};
+use builder::Join;
 use certificate::Certificate;
 pub(crate) use port::{Ports, ReservedPort};
 use runtime::OwnRuntime;
@@ -64,8 +66,11 @@ pub struct System {
     certificate: Option<Certificate>,
     bus: SwitchBus,
     watch: SwitchWatch,
+    /// Where the watch leads, in a system that is joined by gRPC.
+    grpc: OnceLock<Arc<GrpcWatch>>,
     signal_proxy: Option<FaultProxy>,
     fetch_proxy: Option<FaultProxy>,
+    watch_proxy: Option<FaultProxy>,
     signal: Mutex<Option<Signal>>,
     fetch: Mutex<Option<Fetch>>,
     folder: TempDir,
@@ -81,6 +86,9 @@ pub enum SystemError {
     /// The certificate cannot be made.
     #[error("cannot make a certificate: {0}")]
     Certificate(String),
+    /// Signal and fetch cannot be joined.
+    #[error("signal and fetch cannot be joined: {0}")]
+    Watch(String),
     /// A service does not start.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -110,6 +118,8 @@ impl System {
         let proxy = |wanted, target| runtime.proxy(wanted, target);
         let signal_proxy = proxy(builder.signal_proxy, ports.signal.address()).await?;
         let fetch_proxy = proxy(builder.fetch_proxy, ports.fetch.address()).await?;
+        let through_proxy = builder.watch == Join::GrpcThroughProxy;
+        let watch_proxy = proxy(through_proxy, ports.private.address()).await?;
         let bus = SwitchBus::default();
         if builder.deaf_bus {
             bus.lose_everything();
@@ -126,14 +136,17 @@ impl System {
             certificate,
             bus,
             watch: SwitchWatch::down(),
+            grpc: OnceLock::new(),
             signal_proxy,
             fetch_proxy,
+            watch_proxy,
             signal: Mutex::default(),
             fetch: Mutex::default(),
             folder,
             runtime,
         };
         system.start_fetch().await?;
+        system.join_by_grpc()?;
         system.start_signal().await?;
         Ok(system)
     }
@@ -220,6 +233,16 @@ impl System {
         self.fetch_proxy.as_ref().expect("ask the builder for the fetch_proxy")
     }
 
+    /// The proxy between signal and fetch.
+    ///
+    /// # Panics
+    ///
+    /// Without [`SystemBuilder::watch_proxy`].
+    #[must_use]
+    pub fn watch_proxy(&self) -> &FaultProxy {
+        self.watch_proxy.as_ref().expect("ask the builder for the watch_proxy")
+    }
+
     /// The bus, to be made deaf and restored.
     #[must_use]
     pub const fn bus(&self) -> &SwitchBus {
@@ -236,6 +259,12 @@ impl System {
     #[must_use]
     pub fn signal_stats(&self) -> SignalStats {
         lock(&self.signal).as_ref().map(Signal::stats).unwrap_or_default()
+    }
+
+    /// Why signal has no watch, while it runs and has none.
+    #[must_use]
+    pub fn watch_trouble(&self) -> Option<String> {
+        lock(&self.signal).as_ref().and_then(Signal::watch_trouble)
     }
 
     /// The sessions that fetch holds for signal; none while it is stopped.

@@ -15,10 +15,22 @@ pub struct SystemBuilder {
     pub(super) tls: bool,
     pub(super) signal_proxy: bool,
     pub(super) fetch_proxy: bool,
+    pub(super) watch: Join,
     pub(super) deaf_bus: bool,
     pub(super) clock: TestClock,
     fetch: Vec<Change<FetchConfig>>,
     signal: Vec<Change<SignalConfig>>,
+}
+
+/// How signal and fetch are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    /// By calls within the process.
+    InProcess,
+    /// As two processes would be.
+    Grpc,
+    /// The same, through a fault proxy.
+    GrpcThroughProxy,
 }
 
 type Change<C> = Arc<dyn Fn(&mut C) + Send + Sync>;
@@ -29,6 +41,7 @@ impl SystemBuilder {
             tls: false,
             signal_proxy: false,
             fetch_proxy: false,
+            watch: Join::InProcess,
             deaf_bus: false,
             clock: TestClock::default(),
             fetch: Vec::new(),
@@ -54,6 +67,22 @@ impl SystemBuilder {
     #[must_use]
     pub const fn fetch_proxy(mut self) -> Self {
         self.fetch_proxy = true;
+        self
+    }
+
+    /// Signal and fetch are joined by gRPC, with a secret, and with TLS if the system has it.
+    #[must_use]
+    pub fn watch_over_grpc(mut self) -> Self {
+        if self.watch == Join::InProcess {
+            self.watch = Join::Grpc;
+        }
+        self
+    }
+
+    /// The same, with a fault proxy between the two.
+    #[must_use]
+    pub const fn watch_proxy(mut self) -> Self {
+        self.watch = Join::GrpcThroughProxy;
         self
     }
 
@@ -151,6 +180,7 @@ impl fmt::Debug for SystemBuilder {
             .field("tls", &self.tls)
             .field("signal_proxy", &self.signal_proxy)
             .field("fetch_proxy", &self.fetch_proxy)
+            .field("watch", &self.watch)
             .field("deaf_bus", &self.deaf_bus)
             .finish_non_exhaustive()
     }

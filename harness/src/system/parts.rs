@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nudge_fetch::{Fetch, FetchConfig, FetchParts};
+use nudge_fetch::{FetchConfig, FetchParts};
 use nudge_server::ServerError;
 
 use super::{Leaks, System, SystemError, leaks, lock};
@@ -23,6 +23,7 @@ impl System {
         config.data_dir = self.data_dir();
         config.public = self.ports.fetch.address();
         config.private = self.ports.private.address();
+        self.guard_watch(&mut config)?;
         let parts = FetchParts {
             clock: self.clock().for_fetch(),
             bus: Arc::new(self.bus.clone()),
@@ -30,14 +31,14 @@ impl System {
         };
         let front = self.front.clone();
         let fetch = self.runtime.run(async move { front.start_fetch(config, parts).await }).await?;
-        self.watch.lead_to(Some(fetch.watch()));
+        self.join_in_process(Some(&fetch));
         *lock(&self.fetch) = Some(fetch);
         Ok(())
     }
 
     /// Stops fetch in an orderly way; nothing happens when it is stopped.
     pub async fn stop_fetch(&self) {
-        self.watch.lead_to(None);
+        self.join_in_process(None);
         let fetch = lock(&self.fetch).take();
         if let Some(fetch) = fetch {
             self.runtime.run(fetch.shutdown()).await;
@@ -111,16 +112,6 @@ impl System {
         self.start_signal().await
     }
 
-    /// Takes the watch away from signal, although fetch runs.
-    pub fn cut_watch(&self) {
-        self.watch.lead_to(None);
-    }
-
-    /// Gives it back.
-    pub fn restore_watch(&self) {
-        self.watch.lead_to(lock(&self.fetch).as_ref().map(Fetch::watch));
-    }
-
     /// Stops everything in an orderly way, and looks whether anything is left.
     ///
     /// # Panics
@@ -145,7 +136,7 @@ impl System {
         });
         let mut left = held.await;
         self.stop_fetch().await;
-        let proxies = [self.signal_proxy.take(), self.fetch_proxy.take()];
+        let proxies = [self.signal_proxy.take(), self.fetch_proxy.take(), self.watch_proxy.take()];
         for proxy in proxies.into_iter().flatten() {
             proxy.shutdown().await;
         }

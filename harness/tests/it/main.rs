@@ -7,3 +7,4 @@ mod history;
 mod proxy;
 mod system;
 mod trace;
+mod watch;
