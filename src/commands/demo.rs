@@ -4,6 +4,7 @@ mod cut;
 mod findings;
 mod observer;
 mod people;
+mod servers;
 mod source;
 mod story;
 mod timeline;
@@ -19,6 +20,11 @@ use timeline::Timeline;
 
 pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     let mut stop = Stop::new()?;
+    if demo.server.len() > 2 {
+        return Err(Failure::configuration(
+            "--server may be given once or twice: for Ada and for Bob",
+        ));
+    }
     let source = Source::open(demo.file).await?;
     let stage = Stage::new(demo.keep)?;
     if !demo.json {
@@ -26,7 +32,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), Failure> {
     }
     let mut findings = Findings::new(&source, Timeline::new(!demo.json));
     let told = tokio::select! {
-        told = story::tell(&source, stage.folder(), &mut findings) => told,
+        told = story::tell(&source, &demo.server, stage.folder(), &mut findings) => told,
         // The temporary folder goes, too.
         () = stop.asked() => return Err(Failure::new("the demo was broken off")),
     };

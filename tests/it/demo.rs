@@ -2,10 +2,11 @@
 
 use std::{fs, path::Path};
 
+use nudge_harness::ServerCommand;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::program::{json, nudge, text};
+use crate::program::{NUDGE, json, nudge, text};
 
 const MIB: usize = 1024 * 1024;
 
@@ -14,7 +15,7 @@ fn without_a_file_the_demo_sends_its_own_executable_and_cuts_it_midway() {
     let output = nudge(["demo", "--json"]).output().unwrap();
     let report = json(&output);
     assert!(output.status.success(), "{report:#}");
-    check_delivery(&report, Path::new(crate::program::NUDGE));
+    check_delivery(&report, Path::new(NUDGE));
     check_cut(&report);
 }
 
@@ -48,6 +49,24 @@ fn a_name_with_spaces_and_letters_of_all_kinds_is_the_recipients_too() {
     assert!(printed.contains("byte for byte"), "{printed}");
     let arrived = kept.join("bob").join("my holiday ünïcode 写真 (1).txt");
     assert_eq!(fs::read_to_string(arrived).unwrap(), "sunny");
+}
+
+#[tokio::test]
+async fn on_a_server_that_runs_already_the_demo_leaves_no_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = ServerCommand::new(NUDGE, folder.path()).start().await.unwrap();
+    let url = server.ready().url.clone();
+    let file = folder.path().join("note.txt");
+    fs::write(&file, "on two ways to one server").unwrap();
+    for servers in [vec!["--server", &url], vec!["--server", &url, "--server", &url]] {
+        let arguments = ["demo", "--json", text(&file)].into_iter().chain(servers);
+        let output = nudge(arguments).output().unwrap();
+        let report = json(&output);
+        assert!(output.status.success(), "{report:#}");
+        check_delivery(&report, &file);
+        let last = report["timeline"].as_array().unwrap().last().unwrap();
+        assert_eq!(last["step"], "both accounts are deleted");
+    }
 }
 
 #[test]

@@ -97,13 +97,22 @@ async fn log_in(account: &Account) -> Result<(String, Vec<u8>), Failure> {
     let request = pb::CreateSessionRequest {
         device_id: DeviceId::random().to_string(),
         device_name: format!("{}'s observer", account.handle),
-        handle: Some(account.handle.to_owned()),
+        handle: Some(account.handle.clone()),
         password: Some(account.password.clone()),
         issuer_token: None,
     };
     let session = http.post(format!("{}/v1/sessions", account.url)).json(&request).send().await?;
     let session: pb::Session = session.error_for_status()?.json().await?;
-    Ok((tcp.address, URL_SAFE_NO_PAD.decode(session.connect_ticket)?))
+    Ok((reachable(&tcp.address, &account.url), URL_SAFE_NO_PAD.decode(session.connect_ticket)?))
+}
+
+/// An address without a host is on the host that was asked.
+fn reachable(address: &str, url: &str) -> String {
+    if !address.starts_with(':') {
+        return address.to_owned();
+    }
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    format!("{}{address}", host.unwrap_or_default())
 }
 
 async fn observe(mut socket: TcpStream, seen: watch::Sender<Seen>) {

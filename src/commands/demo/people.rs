@@ -11,6 +11,7 @@ use nudge_client_sdk::{
 };
 use tokio::time::timeout;
 
+use super::servers::Servers;
 use crate::failure::Failure;
 
 /// Whatever is waited for must come within this time; transfers have limits of their own.
@@ -20,7 +21,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     pub(super) url: String,
-    pub(super) handle: &'static str,
+    pub(super) handle: String,
     pub(super) password: String,
     state_dir: PathBuf,
 }
@@ -35,29 +36,28 @@ pub(super) struct Person {
 }
 
 impl Account {
-    /// Registers, and runs the app for the first time.
-    pub(super) async fn register(
-        url: &str,
-        handle: &'static str,
-        display_name: &str,
-        folder: &Path,
-    ) -> Result<(Self, Person, User), Failure> {
-        let account = Self {
-            url: url.to_owned(),
-            handle,
+    /// Not registered yet.
+    pub(super) fn new(url: String, name: &str, servers: &Servers, folder: &Path) -> Self {
+        Self {
+            url,
+            handle: servers.handle(name),
             password: std::iter::repeat_with(fastrand::alphanumeric).take(20).collect(),
-            state_dir: folder.join(format!("{handle}-state")),
-        };
-        let person = account.open().await?;
+            state_dir: folder.join(format!("{name}-state")),
+        }
+    }
+
+    /// Registers, and runs the app for the first time.
+    pub(super) async fn register(&self, display_name: &str) -> Result<(Person, User), Failure> {
+        let person = self.open().await?;
         let new = NewAccount {
-            handle: handle.to_owned(),
-            password: account.password.clone(),
+            handle: self.handle.clone(),
+            password: self.password.clone(),
             display_name: display_name.to_owned(),
             invite: None,
         };
         let user = person.client.register(new).await?;
-        person.client.log_in(handle, &account.password).await?;
-        Ok((account, person, user))
+        person.client.log_in(&self.handle, &self.password).await?;
+        Ok((person, user))
     }
 
     /// Runs the app on the state that the last run left.

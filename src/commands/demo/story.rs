@@ -12,41 +12,39 @@ use super::{
     findings::Findings,
     observer::Observer,
     people::{Account, Person},
+    servers::Servers,
     source::{self, Source},
     timeline::{Moment, millis},
 };
-use crate::{bars, failure::Failure, settings::Settings, system::System};
+use crate::{bars, failure::Failure};
 
-/// Plays it in `folder`, and notes what is seen.
+/// Plays it on the servers that are named, or on one in `folder`, and notes what is seen.
 pub(super) async fn tell(
     source: &Source,
+    named: &[String],
     folder: &Path,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    let anywhere = Some(([127, 0, 0, 1], 0).into());
-    let settings = Settings {
-        data_dir: Some(folder.join("server")),
-        signal: anywhere,
-        fetch: anywhere,
-        private: anywhere,
-        ..Settings::default()
-    };
-    let system = System::start(settings.resolve()?).await?;
-    let url = system.server().url();
-    let signal = system.server().front().signal;
-    findings.happened(format!("server ready at {url}, signaling at {signal}"));
+    let servers = Servers::reach(named, folder, findings).await?;
     let told = async {
-        let mut cast = Cast::assemble(&url, folder, findings).await?;
+        let mut cast = Cast::assemble(&servers, folder, findings).await?;
         cast.exchange_text(findings).await?;
-        cast.exchange_file(source, findings).await
+        let cast = cast.exchange_file(source, findings).await?;
+        if servers.outlive() {
+            cast.delete_accounts().await?;
+            findings.happened("both accounts are deleted");
+        }
+        cast.leave().await;
+        Ok(())
     }
     .await;
-    system.shutdown().await;
+    servers.leave().await;
     told
 }
 
 struct Cast {
     ada: Person,
+    adas_account: Account,
     bob: Person,
     bobs_account: Account,
     observer: Observer,
@@ -56,16 +54,23 @@ struct Cast {
 }
 
 impl Cast {
-    async fn assemble(url: &str, folder: &Path, findings: &mut Findings) -> Result<Self, Failure> {
-        let (_, ada, _) = Account::register(url, "ada", "Ada", folder).await?;
-        let (bobs_account, bob, bobs_user) = Account::register(url, "bob", "Bob", folder).await?;
+    async fn assemble(
+        servers: &Servers,
+        folder: &Path,
+        findings: &mut Findings,
+    ) -> Result<Self, Failure> {
+        let [adas, bobs] = servers.urls();
+        let adas_account = Account::new(adas, "ada", servers, folder);
+        let (ada, _) = adas_account.register("Ada").await?;
+        let bobs_account = Account::new(bobs, "bob", servers, folder);
+        let (bob, bobs_user) = bobs_account.register("Bob").await?;
         let talk = ada.client.direct(bobs_user.id).await?.id;
         findings.happened("ada and bob have accounts, apps and a conversation");
         let observer = Observer::start(&bobs_account).await?;
         findings.happened("a second device of bob's reads its signaling socket, nothing else");
         let bobs_files = folder.join("bob");
         std::fs::create_dir(&bobs_files)?;
-        Ok(Self { ada, bob, bobs_account, observer, talk, bobs_files })
+        Ok(Self { ada, adas_account, bob, bobs_account, observer, talk, bobs_files })
     }
 
     async fn exchange_text(&mut self, findings: &mut Findings) -> Result<(), Failure> {
@@ -99,7 +104,7 @@ impl Cast {
         mut self,
         source: &Source,
         findings: &mut Findings,
-    ) -> Result<(), Failure> {
+    ) -> Result<Self, Failure> {
         let id = self.send_file(source, findings).await?;
         let (_, message) = self.bob.next_message().await?;
         let [medium] = &message.media[..] else {
@@ -108,31 +113,40 @@ impl Cast {
         findings.happened("bob's app has the message and begins to download");
         let target = self.bobs_files.join(medium.safe_file_name());
 
-        let Self { mut ada, bob, bobs_account, observer, talk, .. } = self;
-        let (downloaded, mut bob) = bring(&bobs_account, bob, medium, &target, findings).await?;
+        let downloaded;
+        (downloaded, self.bob) =
+            bring(&self.bobs_account, self.bob, medium, &target, findings).await?;
         findings.moved(downloaded.bytes, "the file is there under its name");
 
         // What the app had not confirmed when it died, it is told again.
-        let (position, again) = bob.next_message().await?;
-        bob.client.confirm(position).await?;
-        findings.counts.received += bob.messages.len();
+        let (position, again) = self.bob.next_message().await?;
+        self.bob.client.confirm(position).await?;
+        findings.counts.received += self.bob.messages.len();
         let (size, sha256) = source::digest(&target).await?;
         findings.media.verified =
             size == source.size && [sha256, downloaded.sha256, medium.sha256] == [source.sha256; 3];
         findings.happened("bob's file has the SHA-256 of ada's");
 
-        bob.client.mark_read(talk, again.seq).await?;
-        ada.receipt("the receipt of the file", |receipt| receipt.read >= again.seq).await?;
+        self.bob.client.mark_read(self.talk, again.seq).await?;
+        self.ada.receipt("the receipt of the file", |receipt| receipt.read >= again.seq).await?;
         let read = Moment::now("ada's app knows that it was read");
-        let notice = findings.note_notices(observer.seen());
+        let notice = findings.note_notices(self.observer.seen());
         findings.timeline.add(notice.into_iter().chain([read]));
         if again.id != message.id || again.id != id {
             return Err(Failure::new("another message came than was sent"));
         }
-        findings.counts.in_history = count_messages(&ada.client, talk).await?;
-        bob.client.close().await;
-        ada.client.close().await;
-        Ok(())
+        findings.counts.in_history = count_messages(&self.ada.client, self.talk).await?;
+        Ok(self)
+    }
+
+    async fn delete_accounts(&self) -> Result<(), Failure> {
+        self.ada.client.delete_account(&self.adas_account.password).await?;
+        Ok(self.bob.client.delete_account(&self.bobs_account.password).await?)
+    }
+
+    async fn leave(self) {
+        self.bob.client.close().await;
+        self.ada.client.close().await;
     }
 
     /// Sends it, and waits until the observer was told of it.
