@@ -12,6 +12,8 @@
 //!   both: what waits (`outbox`), what was lost (`peers`), the bytes (`wire`), [`BusStatus`]
 
 mod carrier;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod event;
 mod exchange;
 mod lane;
