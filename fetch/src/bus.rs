@@ -12,6 +12,7 @@
 //!   both: what waits (`outbox`), what was lost (`peers`), the bytes (`wire`), [`BusStatus`]
 
 mod carrier;
+mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod event;
@@ -29,6 +30,7 @@ mod wire;
 
 use async_trait::async_trait;
 
+pub use config::{BusConfig, InvalidBus};
 pub use event::{BusEvent, Connection};
 pub use listener::{BusListener, Heard};
 pub use local::LocalBus;

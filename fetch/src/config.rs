@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use nudge_proto::{limits, watch::WatchSecret};
 
 use crate::{
+    bus::BusConfig,
     limits::WATCH_MOVE_TIME,
     objects::ObjectsConfig,
     store::{MediaQuota, Retention, sqlite::SqliteOptions},
@@ -19,6 +20,8 @@ pub struct FetchConfig {
     pub database: SqliteOptions,
     /// Where the bytes of media lie.
     pub objects: ObjectsConfig,
+    /// How this node tells the others what moved.
+    pub bus: BusConfig,
     /// Where the API listens.
     pub public: SocketAddr,
     /// Where the watch, health and metrics listen; loopback, unless the operator says otherwise.
@@ -104,6 +107,7 @@ impl FetchConfig {
             data_dir,
             database: SqliteOptions::default(),
             objects: ObjectsConfig::default(),
+            bus: BusConfig::default(),
             public: loopback,
             private: loopback,
             private_tls: None,

@@ -6,7 +6,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     auth::{Auth, AuthError},
-    bus::{Bus, LocalBus},
+    bus::Bus,
     clock::Clock,
     config::FetchConfig,
     durable::make_directory,
@@ -31,6 +31,8 @@ pub struct Fetch {
     hub: Arc<WatchHub>,
     store: Arc<dyn Store>,
     uploads: Uploads,
+    /// The bus, unless it is the caller's.
+    own_bus: Option<Arc<dyn Bus>>,
     tasks: TaskTracker,
     stop: CancellationToken,
     move_time: Duration,
@@ -95,15 +97,15 @@ pub enum FetchError {
 pub struct FetchParts {
     /// The time.
     pub clock: Clock,
-    /// The way to other nodes.
-    pub bus: Arc<dyn Bus>,
+    /// The way to other nodes; `None` for what the configuration says. It stays the caller's to close.
+    pub bus: Option<Arc<dyn Bus>>,
     /// Where the bytes of media lie; `None` for what the configuration says.
     pub objects: Option<Arc<dyn Objects>>,
 }
 
 impl Default for FetchParts {
     fn default() -> Self {
-        Self { clock: Clock::system(), bus: Arc::new(LocalBus::default()), objects: None }
+        Self { clock: Clock::system(), bus: None, objects: None }
     }
 }
 
@@ -154,6 +156,13 @@ impl Fetch {
             Some(objects) => objects,
             None => objects::open(&config.objects, &config.objects_path(), &store).await?,
         };
+        let (bus, own_bus) = match bus {
+            Some(bus) => (bus, None),
+            None => {
+                let bus = config.bus.open(None, store.identity().await?.store_id);
+                (Arc::clone(&bus), Some(bus))
+            }
+        };
         let uploads = Uploads::new(
             Arc::clone(&store),
             Arc::clone(&objects),
@@ -200,6 +209,7 @@ impl Fetch {
             hub,
             store,
             uploads,
+            own_bus,
             tasks,
             stop,
             move_time,
@@ -240,6 +250,9 @@ impl Fetch {
         self.tasks.close();
         self.tasks.wait().await;
         self.hub.shutdown().await;
+        if let Some(bus) = self.own_bus {
+            bus.close().await;
+        }
         self.store.close().await;
     }
 }

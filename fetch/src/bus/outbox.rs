@@ -1,4 +1,6 @@
-use nudge_proto::{ConversationId, DeviceId, Epoch, UserId, frame::Typing, pb::bus as pb};
+use nudge_proto::{
+    ConversationId, DeviceId, Epoch, UserId, frame::Typing, pb::bus as pb, watch::Generation,
+};
 
 use super::{BusEvent, Connection, lane::Lane, wire};
 use crate::{
@@ -11,7 +13,7 @@ use crate::{
 pub(super) struct Outbox {
     revoked: Lane<(UserId, Option<DeviceId>), ()>,
     kicked: Lane<(UserId, Option<DeviceId>), ()>,
-    connected: Lane<(UserId, DeviceId), Connection>,
+    connected: Lane<(UserId, DeviceId, Generation), Connection>,
     moved: Lane<UserId, Moved>,
     /// By place, typist and the part of the recipients.
     typing: Lane<(ConversationId, UserId, usize), Vec<UserId>>,
@@ -42,8 +44,9 @@ impl Outbox {
                 lost(moved, |moved| self.moved.push(moved.user_id, moved, merge_moved))
             }
             BusEvent::Connected(connected) => lost(connected, |connection| {
-                let device = (connection.user_id, connection.device_id);
-                self.connected.push(device, connection, merge_connection)
+                let Connection { user_id, device_id, generation, .. } = connection;
+                let subject = (user_id, device_id, generation);
+                self.connected.push(subject, connection, |waiting, newest| *waiting = newest)
             }),
             BusEvent::Typing { to, typing } => {
                 lost(to.chunks(TYPING_TO_MAX).enumerate(), |(part, to)| {
@@ -129,13 +132,6 @@ impl Outbox {
 /// How many of these find no room.
 fn lost<T>(things: impl IntoIterator<Item = T>, push: impl FnMut(T) -> bool) -> usize {
     things.into_iter().map(push).filter(|is_in| !is_in).count()
-}
-
-/// The newest stands.
-fn merge_connection(waiting: &mut Connection, other: Connection) {
-    if other.is_newer_than(waiting) {
-        *waiting = other;
-    }
 }
 
 /// The highest head stands, and a device is left out only when all agree on it.

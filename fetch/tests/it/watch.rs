@@ -125,6 +125,6 @@ impl Bus for DeafBus {
 
 impl DeafBus {
     fn parts() -> FetchParts {
-        FetchParts { bus: Arc::new(Self::default()), ..FetchParts::default() }
+        FetchParts { bus: Some(Arc::new(Self::default())), ..FetchParts::default() }
     }
 }

@@ -26,7 +26,7 @@ impl System {
         self.guard_watch(&mut config)?;
         let parts = FetchParts {
             clock: self.clock().for_fetch(),
-            bus: Arc::new(self.bus.clone()),
+            bus: Some(Arc::new(self.bus.clone())),
             ..FetchParts::default()
         };
         let front = self.front.clone();

@@ -51,19 +51,19 @@ fn p8_a_revocation_goes_before_whatever_waits() {
 }
 
 #[test]
-fn the_newest_connection_of_a_device_and_the_highest_epoch_stand() {
+fn every_connection_is_told_and_the_highest_epoch() {
     let mut outbox = Outbox::default();
-    let older = Connection {
+    let first = Connection {
         user_id: UserId::random(),
         device_id: DeviceId::random(),
         instance: 1,
         attempt: 1,
         generation: Generation(1),
     };
-    let newer = Connection { instance: 2, generation: Generation(2), ..older };
+    let second = Connection { instance: 2, generation: Generation(2), ..first };
     for event in [
-        BusEvent::Connected(vec![newer]),
-        BusEvent::Connected(vec![older]),
+        BusEvent::Connected(vec![first]),
+        BusEvent::Connected(vec![second, first]),
         BusEvent::EpochChanged(Epoch(4)),
         BusEvent::EpochChanged(Epoch(3)),
         BusEvent::KeysChanged,
@@ -71,8 +71,11 @@ fn the_newest_connection_of_a_device_and_the_highest_epoch_stand() {
     ] {
         assert_eq!(outbox.push(event), 0);
     }
-    let expected =
-        [BusEvent::EpochChanged(Epoch(4)), BusEvent::KeysChanged, BusEvent::Connected(vec![newer])];
+    let expected = [
+        BusEvent::EpochChanged(Epoch(4)),
+        BusEvent::KeysChanged,
+        BusEvent::Connected(vec![first, second]),
+    ];
     assert_eq!(taken(&mut outbox), expected);
 }
 

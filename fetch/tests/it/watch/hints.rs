@@ -87,7 +87,7 @@ async fn p4_what_moves_while_a_device_registers_is_told_twice_rather_than_not_at
 async fn p4_a_gap_of_the_bus_is_made_up_for_at_once() {
     let _time = StoppedTime::start();
     let bus = Arc::new(DeafBus::default());
-    let parts = FetchParts { bus: Arc::clone(&bus) as _, ..FetchParts::default() };
+    let parts = FetchParts { bus: Some(Arc::clone(&bus) as _), ..FetchParts::default() };
     let service = Service::start_with(|_| {}, parts).await;
     let (ada, bob) = (service.user("ada").await, service.user("bob").await);
     let conversation = ada.direct(&bob).await;
