@@ -2,6 +2,7 @@
 //!
 //! The keys live in the store, made once under its lock, and rotate with overlap.
 
+mod admin_token;
 mod attempts;
 mod keys;
 mod passwords;
@@ -9,7 +10,13 @@ mod peer;
 mod refresh;
 mod revoked;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use nudge_proto::{
@@ -26,6 +33,7 @@ use crate::{
     store::{Refresh, Refreshed, Store, StoreError, UnixMs, User},
 };
 
+pub use admin_token::{AdminToken, InvalidAdminToken};
 pub use attempts::Attempts;
 pub use keys::Keys;
 pub use passwords::Passwords;
@@ -46,6 +54,8 @@ pub struct Auth {
     pub addresses: Attempts,
     /// Devices whose access tokens are no longer taken.
     revoked: Revoked,
+    /// When the keys were last read, in milliseconds since 1970.
+    keys_read_at: AtomicU64,
 }
 
 /// Who is asking.
@@ -130,6 +140,7 @@ impl Auth {
             attempts: Attempts::new(ATTEMPTS_PER_MINUTE),
             addresses: Attempts::new(ATTEMPTS_PER_ADDRESS_AND_MINUTE),
             revoked: Revoked::default(),
+            keys_read_at: AtomicU64::new(0),
             clock,
         };
         auth.rotate().await?;
@@ -144,7 +155,17 @@ impl Auth {
     ///
     /// When the store does not answer.
     pub async fn rotate(&self) -> Result<bool, AuthError> {
-        self.keys.reload(self.store.as_ref(), self.clock.now()).await
+        let now = self.clock.now();
+        let changed = self.keys.reload(self.store.as_ref(), now).await?;
+        self.keys_read_at.store(now.0, Ordering::Relaxed);
+        Ok(changed)
+    }
+
+    /// How long ago the keys were read; they are read every few minutes.
+    #[must_use]
+    pub fn keys_age(&self) -> Duration {
+        let read_at = self.keys_read_at.load(Ordering::Relaxed);
+        Duration::from_millis(self.clock.now().0.saturating_sub(read_at))
     }
 
     /// Reads again which devices were revoked within an access token's life.

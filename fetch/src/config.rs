@@ -6,6 +6,7 @@ use nudge_proto::{limits, watch::WatchSecret};
 
 use crate::{
     bus::BusConfig,
+    auth::AdminToken,
     limits::WATCH_MOVE_TIME,
     objects::ObjectsConfig,
     store::{MediaQuota, Retention, sqlite::SqliteOptions},
@@ -34,6 +35,8 @@ pub struct FetchConfig {
     pub move_time: Duration,
     /// The API speaks TLS; its ALPN is set by the service.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// What `nudge admin` must show on the private listener; without one it is refused.
+    pub admin_token: Option<AdminToken>,
     /// Who may register.
     pub registration: Registration,
     /// How long things are kept.
@@ -114,6 +117,7 @@ impl FetchConfig {
             watch_guard: WatchGuard::default(),
             move_time: WATCH_MOVE_TIME,
             tls: None,
+            admin_token: None,
             registration: Registration::Open,
             retention: Retention {
                 history_days: Some(30),

@@ -10,10 +10,13 @@ use crate::{
     clock::Clock,
     config::FetchConfig,
     durable::make_directory,
+    health::Health,
     http::{App, private_router, public_router},
     limits::{DETACHED_WRITES_MAX, UPLOAD_IDLE_TIMEOUT, UPLOAD_TIME},
     media::{MediaLimits, Uploads},
+    milestones::Milestones,
     objects::{self, ObjectError, Objects, ObjectsConfig},
+    readiness,
     server::{HttpServer, Manner},
     store::{
         Store, StoreError,
@@ -33,6 +36,7 @@ pub struct Fetch {
     uploads: Uploads,
     /// The bus, unless it is the caller's.
     own_bus: Option<Arc<dyn Bus>>,
+    health: Arc<Health>,
     tasks: TaskTracker,
     stop: CancellationToken,
     move_time: Duration,
@@ -170,11 +174,13 @@ impl Fetch {
             media_limits(&config),
         );
         let auth = Arc::new(Auth::start(Arc::clone(&store), clock.clone()).await?);
+        let milestones = Arc::new(Milestones::default());
         let hub = WatchHub::start(
             Arc::clone(&store),
             Arc::clone(&bus),
             Arc::clone(&auth),
             clock.clone(),
+            Arc::clone(&milestones),
             config.heartbeat,
         );
         let tls = config.tls.clone().map(with_http_alpn);
@@ -182,6 +188,7 @@ impl Fetch {
         let (public_at, private_at) = (config.public, config.private);
         let move_time = config.move_time;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let health = Arc::new(readiness::health(&store, &objects, &bus, &auth, &hub));
         let app = App {
             store: Arc::clone(&store),
             objects,
@@ -193,6 +200,9 @@ impl Fetch {
             tasks: tasks.clone(),
             places: Arc::new(Semaphore::new(DETACHED_WRITES_MAX)),
             typists: Arc::default(),
+            milestones,
+            health: Arc::clone(&health),
+            hub: Arc::clone(&hub),
         };
         upkeep::start(&app, &hub, &tasks, &stop);
         let cannot = |address| move |source| FetchError::Listen { address, source };
@@ -202,7 +212,7 @@ impl Fetch {
             private: HttpServer::start(
                 private,
                 private_tls,
-                private_router(app, Arc::clone(&hub)),
+                private_router(app),
                 Manner::Private,
             )
             .map_err(cannot(private_at))?,
@@ -210,6 +220,7 @@ impl Fetch {
             store,
             uploads,
             own_bus,
+            health,
             tasks,
             stop,
             move_time,
@@ -240,9 +251,15 @@ impl Fetch {
         &self.hub
     }
 
+    /// Is not ready any more, and goes on serving: whoever balances looks elsewhere.
+    pub fn drain(&self) {
+        self.health.drain();
+    }
+
     /// Sends signal nodes elsewhere, lets requests in flight finish, commits what was begun, and closes
     /// everything.
     pub async fn shutdown(self) {
+        self.drain();
         tokio::join!(self.hub.drain(self.move_time), self.public.shutdown());
         self.private.shutdown().await;
         self.uploads.finish().await;

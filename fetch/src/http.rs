@@ -1,6 +1,7 @@
 //! The API: parse at the edge, ask the store once, tell the bus, answer.
 
 mod accounts;
+mod admin;
 mod api;
 mod blocks;
 mod conversations;
@@ -8,6 +9,7 @@ pub(crate) mod convert;
 mod devices;
 mod error;
 mod extract;
+mod health;
 mod inbox;
 mod me;
 mod media;
@@ -39,6 +41,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
 };
+use tracing::Instrument;
 use utoipa::openapi::Required;
 
 use crate::{
@@ -46,8 +49,10 @@ use crate::{
     bus::{Bus, BusEvent},
     clock::Clock,
     config::FetchConfig,
+    health::Health,
     limits::DETACHED_WRITES_MAX,
     media::Uploads,
+    milestones::Milestones,
     objects::Objects,
     store::{Outcome, Store, StoreError},
     watch::{self, HubWatch, WatchHub},
@@ -79,6 +84,12 @@ pub struct App {
     pub places: Arc<Semaphore>,
     /// Who is typing.
     pub typists: Arc<Typists>,
+    /// What became of messages.
+    pub milestones: Arc<Milestones>,
+    /// What is missing.
+    pub health: Arc<Health>,
+    /// Who is connected.
+    pub hub: Arc<WatchHub>,
 }
 
 impl App {
@@ -120,7 +131,8 @@ impl App {
             let _place = place;
             work.await
         };
-        let done = self.tasks.spawn(work).await;
+        // What is logged from there belongs to the same request.
+        let done = self.tasks.spawn(work.in_current_span()).await;
         done.unwrap_or_else(|error| Err(ApiError::new(ErrorCode::Internal, error.to_string())))
     }
 }
@@ -140,16 +152,16 @@ pub fn public_router(app: App) -> Router {
         .with_state(app)
 }
 
-/// The watch for signal nodes; health and metrics for the operator alone.
-pub fn private_router(app: App, hub: Arc<WatchHub>) -> Router {
-    let watch = watch::routes(HubWatch(Arc::clone(&hub)), app.config.watch_guard.clone());
+/// The watch for signal nodes; health, metrics and admin for the operator alone.
+pub fn private_router(app: App) -> Router {
+    let watch = watch::routes(HubWatch(Arc::clone(&app.hub)), app.config.watch_guard.clone());
     Router::new()
         .route("/metrics", get(metrics::show))
-        .route("/healthz", get(well_known::healthz))
-        .route("/readyz", get(well_known::readyz))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::detail))
+        .merge(admin::routes(&app))
         .fallback(error::no_such_path)
         .layer(middleware::from_fn(request::finish))
-        .layer(Extension(hub))
         .with_state(app)
         .merge(watch)
 }

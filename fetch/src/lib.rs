@@ -10,8 +10,9 @@
 //! - [`auth`]: passwords, tokens, keys
 //! - [`watch`]: the hub that tells signal nodes what moved
 //! - [`http`]: the API
+//! - `readiness`: whom health asks
 //! - `server`: connections; `upkeep`: what runs by itself; `durable`: directories;
-//!   `telemetry`: what is counted
+//!   `telemetry`: what is counted; [`milestones`]: what became of messages; [`health`]: what is missing
 //! - [`Fetch`]: all of it, started
 
 pub mod config;
@@ -36,7 +37,13 @@ pub mod watch;
 
 pub mod http;
 
+pub mod health;
+
+pub mod milestones;
+
 pub mod durable;
+
+mod readiness;
 
 mod server;
 pub use server::{PrivateTlsError, private_tls};

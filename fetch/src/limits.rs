@@ -23,6 +23,8 @@ pub const HTTP2_STREAMS_MAX: u32 = 100;
 pub const HTTP2_KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// A request that is no transfer must be answered within this time.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A request id that is longer, or has other bytes than letters, digits and `-_.`, is replaced.
+pub const REQUEST_ID_BYTES_MAX: usize = 64;
 /// An upload's body must bring something within this time.
 pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Writes at a time that go on without their client; more are refused.
@@ -76,6 +78,8 @@ pub const DELETED_ENTRIES_AT_ONCE: u32 = 2000;
 
 /// Numbers that one span of what is accounted for may have; longer ones are cut into several.
 pub const SPAN_NUMBERS_MAX: u64 = 256;
+/// Spans that one move of a mark is cut into; what it moved over beyond them is not accounted for.
+pub const MARK_SPANS_MAX: u64 = 64;
 /// Spans that are accounted for with one look at the store.
 pub const SPANS_AT_ONCE: usize = 64;
 /// Spans that may wait to be accounted for; more are only counted as missed.
@@ -108,3 +112,5 @@ pub const BUS_RECONNECT_MIN: Duration = Duration::from_millis(100);
 pub const BUS_RECONNECT_MAX: Duration = Duration::from_secs(5);
 /// What still waits for the bus when the service stops gets this time.
 pub const BUS_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Keys are read every ten minutes; when they were not for this long, something is wrong.
+pub const KEYS_STALE: Duration = Duration::from_secs(35 * 60);

@@ -10,6 +10,13 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use nudge_proto::{
+    Milestone,
+    milestone::{
+        MILESTONE_SECONDS, MILESTONE_SECONDS_BOUNDS, MILESTONE_SECONDS_MEANING, MILESTONES,
+        MILESTONES_MEANING,
+    },
+};
 
 /// The process's recorder; `None` when the process had one of its own before.
 pub(crate) fn recorder() -> Option<&'static PrometheusHandle> {
@@ -36,6 +43,27 @@ pub(crate) fn committed(writes: usize, time: Duration, is_ok: bool) {
     counter!(COMMITS, "outcome" => if is_ok { "committed" } else { "failed" }).increment(1);
     histogram!(COMMIT_WRITES).record(writes as f64);
     histogram!(COMMIT_SECONDS).record(time);
+}
+
+/// A send was found to be well formed, and handed to the store.
+pub(crate) fn accepted() {
+    counter!(MILESTONES, "milestone" => Milestone::Accepted.as_str()).increment(1);
+}
+
+/// Retention removed messages.
+pub(crate) fn expired(messages: u64) {
+    counter!(MILESTONES, "milestone" => Milestone::Expired.as_str()).increment(messages);
+}
+
+/// A milestone of one message, that many seconds after its acceptance.
+pub(crate) fn milestone(milestone: Milestone, seconds: f64) {
+    counter!(MILESTONES, "milestone" => milestone.as_str()).increment(1);
+    histogram!(MILESTONE_SECONDS, "milestone" => milestone.as_str()).record(seconds);
+}
+
+/// A mark moved, and nobody finds out what it passed over.
+pub(crate) fn unaccounted() {
+    counter!(UNACCOUNTED).increment(1);
 }
 
 /// Bytes of an upload are on disk.
@@ -102,9 +130,11 @@ fn method_word(method: &Method) -> &'static str {
 fn install() -> Option<PrometheusHandle> {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let writes = Matcher::Full(COMMIT_WRITES.to_owned());
+    let milestones = Matcher::Full(MILESTONE_SECONDS.to_owned());
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(seconds, &SECONDS)
-        .and_then(|builder| builder.set_buckets_for_metric(writes, &WRITES));
+        .and_then(|builder| builder.set_buckets_for_metric(writes, &WRITES))
+        .and_then(|builder| builder.set_buckets_for_metric(milestones, &MILESTONE_SECONDS_BOUNDS));
     let installed = builder.and_then(PrometheusBuilder::install_recorder);
     let recorder = installed
         .inspect_err(|error| tracing::info!(%error, "/metrics tells nothing of this service"))
@@ -120,6 +150,9 @@ fn describe() {
     describe_counter!(COMMITS, "Commits of the database, each of many writes.");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "A commit, the disk included.");
     describe_histogram!(COMMIT_WRITES, "Writes that shared a commit.");
+    describe_counter!(MILESTONES, MILESTONES_MEANING);
+    describe_histogram!(MILESTONE_SECONDS, Unit::Seconds, MILESTONE_SECONDS_MEANING);
+    describe_counter!(UNACCOUNTED, "Acks and reads that were too many to count their messages.");
     describe_counter!(UPLOADED_BYTES, Unit::Bytes, "Bytes of media made durable.");
     describe_counter!(DOWNLOADED_BYTES, Unit::Bytes, "Bytes of media sent.");
     describe_gauge!(WATCH_STREAMS, "Signal nodes that watch this node.");
@@ -138,6 +171,7 @@ const SENDS: &str = "nudge_fetch_sends_total";
 const COMMITS: &str = "nudge_fetch_commits_total";
 const COMMIT_SECONDS: &str = "nudge_fetch_commit_seconds";
 const COMMIT_WRITES: &str = "nudge_fetch_commit_writes";
+const UNACCOUNTED: &str = "nudge_fetch_unaccounted_total";
 const UPLOADED_BYTES: &str = "nudge_fetch_uploaded_bytes_total";
 const DOWNLOADED_BYTES: &str = "nudge_fetch_downloaded_bytes_total";
 const WATCH_STREAMS: &str = "nudge_fetch_watch_streams";

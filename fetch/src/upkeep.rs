@@ -35,6 +35,7 @@ pub(crate) fn start(app: &App, hub: &Arc<WatchHub>, tasks: &TaskTracker, stop: &
     spawn(Box::pin(continue_deletions(app.clone())));
     spawn(Box::pin(rotate_keys(app.clone(), Arc::clone(hub))));
     spawn(Box::pin(tidy_metrics()));
+    spawn(Box::pin(account(app.clone())));
 }
 
 async fn settle_receipts(app: App) {
@@ -54,6 +55,7 @@ async fn sweep(app: App) {
         let now = trusted(&mut time, &app.clock);
         match app.store.sweep(app.config.retention, now).await {
             Ok(swept) => {
+                telemetry::expired(swept.messages);
                 remove_objects(&app, &swept.media).await;
                 if !swept.more {
                     tokio::time::sleep(SWEEP_EVERY).await;
@@ -132,6 +134,10 @@ async fn rotate_keys(app: App, hub: Arc<WatchHub>) {
             Err(error) => tracing::warn!(%error, "the keys could not be read"),
         }
     }
+}
+
+async fn account(app: App) {
+    app.milestones.account(app.store.as_ref()).await;
 }
 
 /// What was recorded waits in memory until it is summed up, also when nobody asks for it.

@@ -20,4 +20,5 @@ mod sweep;
 mod upward;
 
 pub(crate) use grpc::routes;
+pub use held::{SessionView, SessionsPage};
 pub use hub::{HubWatch, WatchHub};

@@ -18,7 +18,8 @@ use super::{
 use crate::{
     auth::Caller,
     bus::BusEvent,
-    store::{ConversationKind, ConversationUpdate, NewConversation, Store, UnixMs},
+    milestones::Who,
+    store::{ConversationKind, ConversationUpdate, NewConversation, Span, Store, UnixMs},
 };
 
 #[derive(Deserialize)]
@@ -119,7 +120,10 @@ pub(super) async fn mark_read(
     Body(request): Body<pb::ReadRequest>,
 ) -> Result<StatusCode, ApiError> {
     let seq = ConversationSeq(request.conversation_seq);
-    app.store.mark_read(caller.user_id, id, seq, app.clock.now()).await?;
+    let (user_id, now) = (caller.user_id, app.clock.now());
+    let above = app.store.mark_read(user_id, id, seq, now).await?;
+    let span = Span::Conversation { user_id, conversation_id: id, above, through: seq };
+    app.milestones.moved(span, Who { user_id, device_id: Some(caller.device_id) }, now);
     Ok(StatusCode::NO_CONTENT)
 }
 

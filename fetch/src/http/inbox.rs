@@ -1,6 +1,6 @@
 use axum::{extract::State, http::StatusCode};
 use nudge_proto::{
-    Cursor,
+    Cursor, Milestone,
     limits::{INBOX_PAGE_ENTRIES_MAX, PAGE_BYTES_MAX},
     pb::content as pb,
 };
@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    store::{Ack, PageLimits},
+    milestones::Who,
+    store::{Ack, InboxItem, PageLimits},
 };
 
 #[derive(Deserialize)]
@@ -36,7 +37,16 @@ pub(super) async fn page(
         entries: query.limit.unwrap_or(INBOX_PAGE_ENTRIES_MAX),
         bytes: PAGE_BYTES_MAX,
     };
-    let page = app.store.inbox_page(caller.user_id, after, limits, app.clock.now()).await?;
+    let now = app.clock.now();
+    let page = app.store.inbox_page(caller.user_id, after, limits, now).await?;
+    let who = Who { user_id: caller.user_id, device_id: Some(caller.device_id) };
+    for entry in &page.entries {
+        if let InboxItem::Message(message) = &entry.item
+            && message.sender_id != caller.user_id
+        {
+            app.milestones.tell(message.id, Milestone::Fetched, who, now);
+        }
+    }
     format.ok(&convert::inbox_page(&page))
 }
 
@@ -47,8 +57,9 @@ pub(super) async fn ack(
 ) -> Result<StatusCode, ApiError> {
     let cursor = request.cursor.parse().map_err(ApiError::invalid)?;
     let ack = Ack { user_id: caller.user_id, device_id: caller.device_id, cursor };
-    for verdict in app.store.ack(vec![ack], app.clock.now()).await? {
-        verdict?;
+    let now = app.clock.now();
+    for verdict in app.store.ack(vec![ack], now).await? {
+        app.milestones.acknowledged(&ack, verdict?, now);
     }
     Ok(StatusCode::NO_CONTENT)
 }

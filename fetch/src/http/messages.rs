@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use axum::extract::State;
 use nudge_proto::{
-    ClientMessageId, ConversationId, ConversationSeq, ErrorCode, MediumId, MessageId,
+    ClientMessageId, ConversationId, ConversationSeq, ErrorCode, MediumId, MessageId, Milestone,
     limits::{
         BODY_BYTES_MAX, CONTENT_TYPE_BYTES_MAX, LIST_PAGE_MAX, MEDIA_PER_MESSAGE_MAX, TTL_MAX,
     },
@@ -16,7 +18,8 @@ use super::{
 };
 use crate::{
     auth::Caller,
-    store::{Send, rules::media_expire_at},
+    milestones::Who,
+    store::{Send, Store, rules::media_expire_at},
     telemetry,
 };
 
@@ -47,7 +50,17 @@ pub(super) async fn send(
         media_expire_at: media_expire_at(now, app.config.retention.media_days),
         now,
     };
-    let sent = app.commit(|store| async move { store.send(send).await }).await?;
+    telemetry::accepted();
+    let (milestones, clock) = (Arc::clone(&app.milestones), app.clock.clone());
+    let who = Who { user_id: caller.user_id, device_id: Some(caller.device_id) };
+    let commit = |store: Arc<dyn Store>| async move {
+        let outcome = store.send(send).await?;
+        if outcome.value.created {
+            milestones.tell(outcome.value.message_id, Milestone::Committed, who, clock.now());
+        }
+        Ok(outcome)
+    };
+    let sent = app.commit(commit).await?;
     telemetry::sent(sent.created);
     format.created(sent.created, &convert::sent(&sent, id))
 }

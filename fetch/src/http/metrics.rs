@@ -1,14 +1,12 @@
-use std::sync::Arc;
-
-use axum::{Extension, http::header};
+use axum::{extract::State, http::header};
 use nudge_proto::ErrorCode;
 
-use super::ApiError;
-use crate::{telemetry, watch::WatchHub};
+use super::{ApiError, App};
+use crate::telemetry;
 
 /// What was counted, in the text format of Prometheus.
 pub(super) async fn show(
-    Extension(hub): Extension<Arc<WatchHub>>,
+    State(App { hub, .. }): State<App>,
 ) -> Result<([(header::HeaderName, &'static str); 1], String), ApiError> {
     let Some(recorder) = telemetry::recorder() else {
         let elsewhere = "this process counts with a recorder of its own";

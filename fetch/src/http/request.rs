@@ -5,11 +5,12 @@ use std::time::Instant;
 use axum::{
     body::Body,
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use nudge_proto::ErrorCode;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +18,10 @@ use super::{
     error::{PROBLEM_JSON, Refusal},
     extract::{Format, PROTOBUF},
 };
-use crate::{limits::REQUEST_TIMEOUT, telemetry};
+use crate::{
+    limits::{REQUEST_ID_BYTES_MAX, REQUEST_TIMEOUT},
+    telemetry,
+};
 
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -25,8 +29,9 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("none", MatchedPath::as_str).to_owned();
-    let request_id = Uuid::now_v7().to_string();
-    let mut response = next.run(request).await;
+    let request_id = request_id(request.headers());
+    let span = tracing::info_span!("request", %request_id, %method, route);
+    let mut response = next.run(request).instrument(span).await;
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         if let Some(cause) = &refusal.cause {
             tracing::error!(%request_id, %method, path, cause, "a request failed");
@@ -39,10 +44,22 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     tracing::debug!(%request_id, %method, path, status, elapsed_ms, "answered");
     telemetry::answered(&method, route, status, elapsed);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
     response
 }
+
+/// What the client or a proxy calls the request, if that is fit for a log; a new name otherwise.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let is_fit = |id: &&str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(is_plain)
+    };
+    given.filter(is_fit).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Gives a request that is no transfer its time. What it wrote may have happened: a retry tells.
 pub(super) async fn within_time(request: Request, next: Next) -> Response {

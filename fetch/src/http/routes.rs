@@ -11,7 +11,7 @@ use nudge_proto::{
 
 use super::{
     api::{Api, does_for_all, get},
-    well_known,
+    health, well_known,
 };
 
 pub(super) use transfers::{download, resumable};
@@ -34,14 +34,14 @@ fn service() -> Api {
         .path(
             "/healthz",
             get(
-                well_known::healthz,
+                health::alive,
                 does_for_all("The process runs").answers_text("text/plain", "It does."),
             ),
         )
         .path(
             "/readyz",
             get(
-                well_known::readyz,
+                health::ready,
                 does_for_all("The process can serve").answers_text("text/plain", "It can."),
             ),
         )

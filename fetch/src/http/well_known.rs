@@ -15,7 +15,7 @@ use nudge_proto::{
 use utoipa::openapi::OpenApi;
 
 use super::{
-    ApiError, App,
+    App,
     extract::{ApiResult, Format, JSON},
 };
 use crate::config::Registration;
@@ -65,15 +65,4 @@ impl Document {
 
 pub(super) async fn openapi(Extension(Document(json)): Extension<Document>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(JSON))], json)
-}
-
-/// The process runs.
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
-}
-
-/// The process can serve.
-pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
-    app.store.ping().await?;
-    Ok("ready\n")
 }

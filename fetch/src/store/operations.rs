@@ -33,7 +33,7 @@ pub enum Span {
         /// Where it stands.
         through: InboxSeq,
     },
-    /// A member read.
+    /// A member read. What lies above his mark, should `through` be there, does not count.
     Conversation {
         /// Who.
         user_id: UserId,

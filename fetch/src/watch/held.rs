@@ -1,7 +1,7 @@
 //! Who is held by which stream.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BinaryHeap, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -20,6 +20,28 @@ pub(super) struct Held {
     users: HashMap<UserId, HeldUser>,
     /// Whose session a stream's key names.
     keys: HashMap<(StreamId, SessionKey), UserId>,
+}
+
+/// A session as the operator sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionView {
+    /// Whose.
+    pub user_id: UserId,
+    /// Which device.
+    pub device_id: DeviceId,
+    /// The stream of the signal node that holds it.
+    pub stream: u64,
+    /// The highest head told.
+    pub head: InboxSeq,
+}
+
+/// Some of the sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionsPage {
+    /// By user id.
+    pub sessions: Vec<SessionView>,
+    /// Whether there are others behind.
+    pub more: bool,
 }
 
 /// Names a stream within this node.
@@ -144,12 +166,17 @@ impl Held {
         self.users.get(&user_id).map_or(&[], |user| &user.sessions)
     }
 
-    /// Tells a user's sessions that his inbox moved.
-    pub(super) fn tell_head(&mut self, user_id: UserId, notice: Notice, except: Option<DeviceId>) {
-        if let Some(user) = self.users.get_mut(&user_id) {
-            user.head = user.head.max(notice.head);
-            user.push_head(user_id, notice, except, None);
-        }
+    /// Tells a user's sessions that his inbox moved; true when there is one that needs to know.
+    pub(super) fn tell_head(
+        &mut self,
+        user_id: UserId,
+        notice: Notice,
+        except: Option<DeviceId>,
+    ) -> bool {
+        let Some(user) = self.users.get_mut(&user_id) else { return false };
+        user.head = user.head.max(notice.head);
+        user.push_head(user_id, notice, except, None);
+        user.sessions.iter().any(|session| Some(session.device_id) != except)
     }
 
     /// Tells a user's sessions what the store says, if it is news; `knows` was told already.
@@ -169,6 +196,39 @@ impl Held {
         }
     }
 
+    /// A user's sessions, for the operator.
+    pub(super) fn views_of(&self, user_id: UserId) -> SessionsPage {
+        let mut page = SessionsPage::default();
+        page.sessions
+            .extend(self.users.get(&user_id).into_iter().flat_map(|user| user.views(user_id)));
+        page
+    }
+
+    /// Sessions by user id, for the operator: it looks at every user that is held.
+    pub(super) fn page(&self, after: Option<UserId>, limit: usize) -> SessionsPage {
+        let mut nearest = BinaryHeap::with_capacity(limit + 1);
+        let behind =
+            self.users.keys().filter(|user_id| after.is_none_or(|after| **user_id > after));
+        let mut more = false;
+        for user_id in behind {
+            nearest.push(*user_id);
+            if nearest.len() > limit {
+                nearest.pop();
+                more = true;
+            }
+        }
+        let mut page = SessionsPage::default();
+        for user_id in nearest.into_sorted_vec() {
+            if page.sessions.len() >= limit {
+                more = true;
+                break;
+            }
+            page.sessions.extend(self.views_of(user_id).sessions);
+        }
+        page.more = more;
+        page
+    }
+
     /// Every held device.
     pub(super) fn devices(&self) -> Vec<(UserId, DeviceId)> {
         let users = self.users.iter();
@@ -185,6 +245,16 @@ impl Held {
 }
 
 impl HeldUser {
+    fn views(&self, user_id: UserId) -> impl Iterator<Item = SessionView> {
+        let view = move |session: &HeldSession| SessionView {
+            user_id,
+            device_id: session.device_id,
+            stream: session.stream,
+            head: self.head,
+        };
+        self.sessions.iter().map(view)
+    }
+
     fn push_head(
         &self,
         user_id: UserId,
@@ -261,6 +331,28 @@ mod tests {
         assert_eq!(held.sessions(user).len(), 1);
         held.insert(user, session(3, device, 8, 1)).unwrap();
         assert_eq!(held.sessions(user)[0].key, 3);
+    }
+
+    #[test]
+    fn sessions_are_paged_by_user_without_gap_or_overlap() {
+        let mut held = Held::default();
+        let mut users: Vec<_> = (0..7).map(|_| UserId::random()).collect();
+        users.sort_unstable();
+        for (key, user) in (1..).zip(users.iter().rev()) {
+            held.insert(*user, session(key, DeviceId::random(), 1, 1)).unwrap();
+        }
+        held.insert(users[1], session(99, DeviceId::random(), 1, 1)).unwrap();
+        let (mut seen, mut after) = (Vec::new(), None);
+        loop {
+            let page = held.page(after, 2);
+            seen.extend(page.sessions.iter().map(|session| session.user_id));
+            after = seen.last().copied();
+            if !page.more {
+                break;
+            }
+        }
+        users.insert(1, users[1]);
+        assert_eq!(seen, users);
     }
 
     #[test]

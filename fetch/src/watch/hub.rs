@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    held::{Held, StreamId},
+    held::{Held, SessionsPage, StreamId},
     stream::DownQueue,
 };
 use crate::{
@@ -24,7 +24,8 @@ use crate::{
     bus::{Bus, BusEvent, Connection, Heard},
     clock::Clock,
     limits::WATCH_STREAMS_MAX,
-    store::Store,
+    milestones::Milestones,
+    store::{Moved, Store},
 };
 
 /// Serves the watch.
@@ -34,6 +35,7 @@ pub struct WatchHub {
     pub(super) bus: Arc<dyn Bus>,
     pub(super) auth: Arc<Auth>,
     pub(super) clock: Clock,
+    pub(super) milestones: Arc<Milestones>,
     /// Every held device is looked up again once in this time.
     pub(super) heartbeat: Duration,
     held: Mutex<Held>,
@@ -64,6 +66,7 @@ impl WatchHub {
         bus: Arc<dyn Bus>,
         auth: Arc<Auth>,
         clock: Clock,
+        milestones: Arc<Milestones>,
         heartbeat: Duration,
     ) -> Arc<Self> {
         // Generations go on rising over a restart, because the time does.
@@ -73,6 +76,7 @@ impl WatchHub {
             bus,
             auth,
             clock,
+            milestones,
             heartbeat,
             held: Mutex::default(),
             streams: Mutex::default(),
@@ -149,6 +153,18 @@ impl WatchHub {
         self.held().len()
     }
 
+    /// A user's sessions.
+    #[must_use]
+    pub fn sessions_of(&self, user_id: UserId) -> SessionsPage {
+        self.held().views_of(user_id)
+    }
+
+    /// Sessions by user id, from behind `after` on: those of as many users as it takes to have `limit`.
+    #[must_use]
+    pub fn sessions_page(&self, after: Option<UserId>, limit: usize) -> SessionsPage {
+        self.held().page(after, limit)
+    }
+
     /// How many streams are open.
     #[must_use]
     pub fn streams(&self) -> usize {
@@ -187,12 +203,7 @@ impl WatchHub {
 
     fn tell(self: &Arc<Self>, event: BusEvent) {
         match event {
-            BusEvent::Moved(moved) => {
-                let mut held = self.held();
-                for moved in moved {
-                    held.tell_head(moved.user_id, moved.notice, moved.except_device_id);
-                }
-            }
+            BusEvent::Moved(moved) => self.tell_moved(moved),
             BusEvent::Typing { to, typing } => {
                 let held = self.held();
                 for user_id in to {
@@ -226,6 +237,16 @@ impl WatchHub {
             Ok(true) => self.push_keys(),
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the keys could not be read"),
+        }
+    }
+
+    fn tell_moved(&self, moved: Vec<Moved>) {
+        let now = self.clock.now();
+        for Moved { user_id, notice, except_device_id } in moved {
+            let is_held = self.held().tell_head(user_id, notice, except_device_id);
+            if let Some(message_id) = notice.message_id.filter(|_| is_held) {
+                self.milestones.told_signal(message_id, user_id, now);
+            }
         }
     }
 

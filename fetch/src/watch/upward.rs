@@ -133,10 +133,14 @@ impl WatchHub {
 
     /// Losing an ack only delays retention and receipts: the device presents its cursor again.
     async fn store_acks(&self, acks: Vec<Ack>) {
-        match self.store.ack(acks, self.clock.now()).await {
+        let now = self.clock.now();
+        match self.store.ack(acks.clone(), now).await {
             Ok(verdicts) => {
-                for error in verdicts.into_iter().filter_map(Result::err) {
-                    tracing::debug!(%error, "an ack was refused");
+                for (ack, verdict) in acks.into_iter().zip(verdicts) {
+                    match verdict {
+                        Ok(before) => self.milestones.acknowledged(&ack, before, now),
+                        Err(error) => tracing::debug!(%error, "an ack was refused"),
+                    }
                 }
             }
             Err(error) => tracing::warn!(%error, "acks could not be stored"),

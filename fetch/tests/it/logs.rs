@@ -1,6 +1,6 @@
 //! P8: what is logged, and what never is.
 
-use std::{cell::RefCell, io, sync::Once};
+use std::{cell::RefCell, io, sync::Once, time::Duration};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -107,6 +107,42 @@ async fn p8_no_secret_and_no_content_reaches_the_log() {
         let line = log.lines().find(|line| line.contains(&secret));
         assert_eq!(line, None, "{secret:?} is in the log");
     }
+}
+
+#[tokio::test]
+async fn a_message_is_followed_through_the_log_by_request_and_message_id() {
+    let log = Log::capture();
+    let service = Service::start().await;
+    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
+    let conversation = ada.direct(&bob).await;
+    let path = format!("/v1/conversations/{conversation}/messages/{}", Uuid::new_v4());
+    let body = json!({ "content_type": "text/plain", "body": base64("hello") });
+    let sending = ada.request(Method::PUT, &path).header("x-request-id", "app-17.send").json(&body);
+    let sent = sending.send().await.unwrap();
+    assert_eq!(header(&sent, "x-request-id"), "app-17.send");
+    let message = text(&sent.json::<Value>().await.unwrap()["message_id"]);
+    bob.inbox(0).await;
+    bob.ack(1).await;
+    let unfit = service.http.get(service.url("/v1/inbox")).header("x-request-id", "a b");
+    assert_ne!(header(&unfit.send().await.unwrap(), "x-request-id"), "a b");
+    // What an ack passed over is found out behind its answer.
+    for _ in 0..500 {
+        if CAPTURED.with_borrow(|lines| {
+            let lines = String::from_utf8_lossy(lines.as_deref().unwrap_or_default()).into_owned();
+            lines.contains("milestone=\"acknowledged\"")
+        }) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let log = log.end();
+    let of_message = |milestone: &str| {
+        let milestone = format!("milestone=\"{milestone}\"");
+        log.lines().find(|line| line.contains(&message) && line.contains(&milestone))
+    };
+    assert!(of_message("committed").unwrap().contains("app-17.send"));
+    assert!(of_message("fetched").unwrap().contains(&bob.id));
+    assert!(of_message("acknowledged").unwrap().contains(&bob.id));
 }
 
 #[tokio::test]

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod buses;
+mod admin;
 mod downloads;
 mod durability;
 mod groups;
+mod health;
 mod inbox;
 mod logs;
 mod messages;

@@ -19,20 +19,20 @@ use nudge_proto::{
 use crate::support::{Service, User};
 
 /// A signal node, seen from the hub.
-struct Node {
+pub(crate) struct Node {
     up: mpsc::Sender<Vec<Up>>,
     down: DownStream,
     pending: Vec<Down>,
 }
 
 impl Node {
-    async fn open(service: &Service) -> Self {
+    pub(crate) async fn open(service: &Service) -> Self {
         let (up, batches) = mpsc::channel(16);
         let down = service.fetch.watch().open(batches.boxed()).await.unwrap();
         Self { up, down, pending: Vec::new() }
     }
 
-    async fn next(&mut self) -> Down {
+    pub(crate) async fn next(&mut self) -> Down {
         while self.pending.is_empty() {
             let batch = tokio::time::timeout(Duration::from_secs(10), self.down.next());
             self.pending = batch.await.expect("nothing came down").unwrap().unwrap();
@@ -49,7 +49,7 @@ impl Node {
     }
 
     /// Holds the user's device, and waits until it stands; the head it was told.
-    async fn hold_first(&mut self, user: &User<'_>, session: SessionKey) -> InboxSeq {
+    pub(crate) async fn hold_first(&mut self, user: &User<'_>, session: SessionKey) -> InboxSeq {
         self.hold(user, session, 7, 1).await;
         loop {
             let down = self.next().await;

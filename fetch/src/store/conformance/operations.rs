@@ -94,7 +94,14 @@ pub async fn what_a_mark_passed_over_is_told_by_span(world: &World) {
         above: ConversationSeq(above),
         through,
     };
-    let spans = [inbox(0, 1), inbox(1, 3), read(first.seq.0, third.seq), inbox(9, 12)];
+    assert_eq!(world.read(bob, direct, third.seq.0).await, 0);
+    let spans = [
+        inbox(0, 1),
+        inbox(1, 3),
+        read(first.seq.0, third.seq),
+        inbox(9, 12),
+        read(third.seq.0, ConversationSeq(99)),
+    ];
     let mut passed = world.store().passed(&spans).await.unwrap();
     passed.sort_unstable_by_key(|passed| passed.span);
     let expected = [(0, first), (1, third), (2, third)].map(|(span, sent)| Passed {

@@ -97,6 +97,8 @@ pub(super) const PASSED_IN_CONVERSATIONS: &str = "SELECT w.span, m.id, m.sent_at
          AS w(span, user_id, conversation_id, above, through) \
      JOIN messages m ON m.conversation_id = w.conversation_id \
          AND m.seq > w.above AND m.seq <= w.through \
+     JOIN members r ON r.conversation_id = m.conversation_id AND r.user_id = w.user_id \
+         AND r.read_seq >= m.seq \
      WHERE m.change IS NULL AND NOT m.refused AND m.sender_id <> w.user_id";
 
 fn one_passed(row: &PgRow) -> Result<Passed, StoreError> {

@@ -66,6 +66,8 @@ pub(super) const PASSED_IN_INBOXES: &str = "SELECT value->>0 AS span, m.id, m.se
 pub(super) const PASSED_IN_CONVERSATIONS: &str = "SELECT value->>0 AS span, m.id, m.sent_at FROM json_each(?) \
      CROSS JOIN messages m ON m.conversation_id = unhex(value->>2, '-') \
          AND m.seq > value->>3 AND m.seq <= value->>4 \
+     CROSS JOIN members r ON r.conversation_id = m.conversation_id \
+         AND r.user_id = unhex(value->>1, '-') AND r.read_seq >= m.seq \
      WHERE m.change IS NULL AND m.refused = 0 AND m.sender_id <> unhex(value->>1, '-')";
 
 fn one_passed(row: &SqliteRow) -> Result<Passed, StoreError> {
