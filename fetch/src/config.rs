@@ -5,8 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use nudge_proto::{limits, watch::WatchSecret};
 
 use crate::{
-    bus::BusConfig,
     auth::AdminToken,
+    bus::BusConfig,
     limits::WATCH_MOVE_TIME,
     objects::ObjectsConfig,
     store::{MediaQuota, Retention, sqlite::SqliteOptions},

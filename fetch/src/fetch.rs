@@ -209,13 +209,8 @@ impl Fetch {
         Ok(Self {
             public: HttpServer::start(public, tls, public_router(app.clone()), Manner::Public)
                 .map_err(cannot(public_at))?,
-            private: HttpServer::start(
-                private,
-                private_tls,
-                private_router(app),
-                Manner::Private,
-            )
-            .map_err(cannot(private_at))?,
+            private: HttpServer::start(private, private_tls, private_router(app), Manner::Private)
+                .map_err(cannot(private_at))?,
             hub,
             store,
             uploads,

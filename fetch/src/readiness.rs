@@ -6,7 +6,7 @@ use futures::FutureExt;
 
 use crate::{
     auth::Auth,
-    bus::Bus,
+    bus::{Bus, BusStatus},
     health::{Health, Need, Question},
     limits::KEYS_STALE,
     objects::Objects,
@@ -47,8 +47,13 @@ fn ask_objects(objects: Arc<dyn Objects>) -> Question {
     })
 }
 
-fn ask_bus(_bus: Arc<dyn Bus>) -> Question {
-    Arc::new(|| async { Ok("local".to_owned()) }.boxed())
+fn ask_bus(bus: Arc<dyn Bus>) -> Question {
+    Arc::new(move || {
+        let BusStatus { carrier, is_up, error, .. } = bus.status();
+        let down = || error.unwrap_or_else(|| format!("{carrier} is not reached yet"));
+        let answer = if is_up { Ok(carrier.to_owned()) } else { Err(down()) };
+        async { answer }.boxed()
+    })
 }
 
 fn ask_keys(auth: Arc<Auth>) -> Question {

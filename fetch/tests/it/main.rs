@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-mod buses;
 mod admin;
+mod buses;
 mod downloads;
 mod durability;
 mod groups;
