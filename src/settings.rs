@@ -11,7 +11,10 @@ use clap::{Args, ValueEnum};
 use nudge_fetch::{
     FetchConfig,
     config::{DiscoveryConfig, Registration},
-    store::sqlite::Synchronous,
+    store::{
+        Database,
+        sqlite::{SqliteOptions, Synchronous},
+    },
 };
 use serde::Deserialize;
 
@@ -157,12 +160,14 @@ impl Settings {
         if let Some(heartbeat_s) = self.heartbeat_s {
             fetch.heartbeat = check_heartbeat(heartbeat_s)?;
         }
-        fetch.database.synchronous =
-            match self.sqlite_synchronous.unwrap_or(SynchronousChoice::Full) {
+        fetch.database = Database::Sqlite(SqliteOptions {
+            synchronous: match self.sqlite_synchronous.unwrap_or(SynchronousChoice::Full) {
                 SynchronousChoice::Full => Synchronous::Full,
                 SynchronousChoice::Off => Synchronous::Off,
-            };
-        fetch.database.allow_unsafe_durability = self.allow_unsafe_durability.unwrap_or(false);
+            },
+            allow_unsafe_durability: self.allow_unsafe_durability.unwrap_or(false),
+            ..SqliteOptions::default()
+        });
         fetch.cors_origins = self.cors_origins.unwrap_or_default();
         fetch.discovery = DiscoveryConfig { fetch: Vec::new(), transports: Vec::new() };
         // Last: it may make a certificate, and what is refused leaves nothing behind.

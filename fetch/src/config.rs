@@ -9,7 +9,7 @@ use crate::{
     bus::BusConfig,
     limits::WATCH_MOVE_TIME,
     objects::ObjectsConfig,
-    store::{MediaQuota, Retention, sqlite::SqliteOptions},
+    store::{Database, MediaQuota, Retention, SQLITE_FILE},
 };
 
 /// Everything the content service is told at its start.
@@ -17,8 +17,8 @@ use crate::{
 pub struct FetchConfig {
     /// The database and the objects live here.
     pub data_dir: PathBuf,
-    /// How the database is kept.
-    pub database: SqliteOptions,
+    /// Where everything but the media is kept.
+    pub database: Database,
     /// Where the bytes of media lie.
     pub objects: ObjectsConfig,
     /// How this node tells the others what moved.
@@ -108,7 +108,7 @@ impl FetchConfig {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
             data_dir,
-            database: SqliteOptions::default(),
+            database: Database::default(),
             objects: ObjectsConfig::default(),
             bus: BusConfig::default(),
             public: loopback,
@@ -132,10 +132,10 @@ impl FetchConfig {
         }
     }
 
-    /// The database's file.
+    /// The database's file, if it has one.
     #[must_use]
     pub fn database_path(&self) -> PathBuf {
-        self.data_dir.join("nudge.db")
+        self.data_dir.join(SQLITE_FILE)
     }
 
     /// The folder of the media, unless they lie elsewhere.

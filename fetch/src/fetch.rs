@@ -18,10 +18,7 @@ use crate::{
     objects::{self, ObjectError, Objects, ObjectsConfig},
     readiness,
     server::{HttpServer, Manner},
-    store::{
-        Store, StoreError,
-        sqlite::{OpenError, SqliteStore},
-    },
+    store::{OpenError, Store, StoreError},
     telemetry, upkeep,
     watch::{HubWatch, WatchHub},
 };
@@ -136,8 +133,7 @@ impl Fetch {
         check_guard(&config)?;
         // Ports first: they are the likeliest to be taken, and nothing is to undo then.
         let listeners = (listen(config.public).await?, listen(config.private).await?);
-        let database = config.database_path();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&database, &config.database).await?);
+        let store = config.database.open(&config.data_dir).await?;
         let started = Self::serve(config, parts, listeners, Arc::clone(&store)).await;
         if started.is_err() {
             // Whoever tries again in this process finds the store free.

@@ -9,6 +9,7 @@ mod accounts;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod conversations;
+mod database;
 mod devices;
 mod entries;
 mod error;
@@ -34,6 +35,8 @@ pub use conversations::{
     Change, ChangeKind, Conversation, ConversationKind, ConversationList, ConversationUpdate,
     Conversations, Member, MemberMarks, NewConversation, Role,
 };
+pub(crate) use database::SQLITE_FILE;
+pub use database::{Database, OpenError};
 pub use devices::{Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed};
 pub use error::StoreError;
 pub use inboxes::{

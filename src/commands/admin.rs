@@ -1,4 +1,4 @@
-use nudge_fetch::{Clock, store::Upkeep};
+use nudge_fetch::Clock;
 
 use super::migrate::open_store;
 use crate::{

@@ -1,8 +1,6 @@
-use nudge_fetch::{
-    FetchConfig,
-    durable::make_directory,
-    store::{Upkeep, sqlite::SqliteStore},
-};
+use std::sync::Arc;
+
+use nudge_fetch::{FetchConfig, durable::make_directory, store::Store};
 
 use crate::{cli::Migrate, failure::Failure};
 
@@ -22,11 +20,9 @@ pub(crate) async fn run(migrate: Migrate) -> Result<(), Failure> {
 }
 
 /// The store, for as long as no server uses it.
-pub(super) async fn open_store(config: &FetchConfig) -> Result<SqliteStore, Failure> {
+pub(super) async fn open_store(config: &FetchConfig) -> Result<Arc<dyn Store>, Failure> {
     make_directory(&config.data_dir).map_err(|error| {
         Failure::configuration(format!("cannot make {}: {error}", config.data_dir.display()))
     })?;
-    SqliteStore::open(&config.database_path(), &config.database)
-        .await
-        .map_err(Failure::configuration)
+    config.database.open(&config.data_dir).await.map_err(Failure::configuration)
 }

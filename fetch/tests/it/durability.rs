@@ -10,8 +10,8 @@ use nudge_fetch::{
     Fetch, FetchConfig, FetchError, FetchParts,
     objects::{ObjectError, PlaceError},
     store::{
-        Store,
-        sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous},
+        Database, OpenError, Store,
+        sqlite::{self, SqliteOptions, SqliteStore, Synchronous},
     },
 };
 use nudge_proto::{Cursor, Handle, InboxSeq};
@@ -30,7 +30,10 @@ async fn a_second_process_on_the_same_data_is_turned_away_with_a_clear_message()
     let folder = tempfile::tempdir().unwrap();
     let first = start(folder.path()).await.unwrap();
     let refused = start(folder.path()).await.unwrap_err();
-    assert!(matches!(refused, FetchError::Store(OpenError::InUse { .. })), "{refused}");
+    assert!(
+        matches!(refused, FetchError::Store(OpenError::Sqlite(sqlite::OpenError::InUse { .. }))),
+        "{refused}"
+    );
     let path = folder.path().join("nudge.db");
     let message = format!(
         "{} is in use by another process: stop it first, or use Postgres to run several",
@@ -47,11 +50,16 @@ async fn a_second_process_on_the_same_data_is_turned_away_with_a_clear_message()
 async fn p1_a_database_that_does_not_wait_for_the_disk_is_refused_unless_a_flag_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = FetchConfig::new(folder.path().to_owned());
-    config.database.synchronous = Synchronous::Off;
+    let off = SqliteOptions { synchronous: Synchronous::Off, ..SqliteOptions::default() };
+    config.database = Database::Sqlite(off.clone());
     let refused = Fetch::start(config.clone()).await.unwrap_err();
-    assert!(matches!(refused, FetchError::Store(OpenError::NotDurable { .. })), "{refused}");
+    let is_named = matches!(
+        refused,
+        FetchError::Store(OpenError::Sqlite(sqlite::OpenError::NotDurable { .. }))
+    );
+    assert!(is_named, "{refused}");
     assert!(refused.to_string().contains("synchronous=0"), "{refused}");
-    config.database.allow_unsafe_durability = true;
+    config.database = Database::Sqlite(SqliteOptions { allow_unsafe_durability: true, ..off });
     Fetch::start(config).await.unwrap().shutdown().await;
 }
 
@@ -159,7 +167,11 @@ async fn p1_after_a_crash_everything_that_was_answered_is_there() {
 
 #[tokio::test]
 async fn a_full_database_refuses_writes_and_goes_on_reading() {
-    let small = |config: &mut FetchConfig| config.database.size_bytes_max = Some(2 << 20);
+    let small = |config: &mut FetchConfig| {
+        let size_bytes_max = Some(2 << 20);
+        let options = SqliteOptions { size_bytes_max, ..SqliteOptions::default() };
+        config.database = Database::Sqlite(options);
+    };
     let service = Service::start_with(small, FetchParts::default()).await;
     let (ada, bob) = (service.user("ada").await, service.user("bob").await);
     let conversation = ada.direct(&bob).await;

@@ -14,6 +14,7 @@ mod messages;
 mod metrics;
 mod objects;
 mod openapi;
+mod postgres;
 mod profiles;
 mod protocols;
 mod refusals;

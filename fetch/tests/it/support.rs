@@ -10,7 +10,11 @@ use std::{
     time::Duration,
 };
 
-use nudge_fetch::{Clock, Fetch, FetchConfig, FetchParts, store::UnixMs};
+use nudge_fetch::{
+    Clock, Fetch, FetchConfig, FetchParts,
+    store::{Database, UnixMs, postgres::PostgresOptions},
+};
+use nudge_test_servers::Postgres;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,6 +27,18 @@ pub(crate) struct Service {
     heartbeat: Duration,
     clock_ms: Arc<AtomicU64>,
     folder: TempDir,
+    database: Database,
+}
+
+/// Names the store that services are started on: `postgres`, or none for SQLite.
+pub(crate) const STORE_VARIABLE: &str = "NUDGE_TEST_STORE";
+
+fn new_database() -> Database {
+    match std::env::var(STORE_VARIABLE).as_deref() {
+        Ok("postgres") => Database::Postgres(PostgresOptions::new(Postgres::shared().database())),
+        Ok(other) => panic!("{STORE_VARIABLE}={other}: only postgres is known"),
+        Err(_) => Database::default(),
+    }
 }
 
 impl Service {
@@ -35,30 +51,34 @@ impl Service {
         parts: FetchParts,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::start_in(folder, Arc::new(AtomicU64::new(1_800_000_000_000)), change, parts).await
+        let clock_ms = Arc::new(AtomicU64::new(1_800_000_000_000));
+        Self::start_in(folder, new_database(), clock_ms, change, parts).await
     }
 
     async fn start_in(
         folder: TempDir,
+        database: Database,
         clock_ms: Arc<AtomicU64>,
         change: impl FnOnce(&mut FetchConfig),
         parts: FetchParts,
     ) -> Self {
         let mut config = FetchConfig::new(folder.path().to_owned());
+        config.database = database;
         change(&mut config);
+        let database = config.database.clone();
         let heartbeat = config.heartbeat;
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let told = Arc::clone(&clock_ms);
         let clock = Clock::new(move || UnixMs(told.fetch_add(1, Ordering::Relaxed)));
         let fetch = Fetch::start_with(config, FetchParts { clock, ..parts }).await.unwrap();
-        Self { fetch, http: Client::new(), scheme, heartbeat, clock_ms, folder }
+        Self { fetch, http: Client::new(), scheme, heartbeat, clock_ms, folder, database }
     }
 
     /// Stops, and starts again on what was left.
     pub(crate) async fn restart(self) -> Self {
-        let Self { fetch, clock_ms, folder, .. } = self;
+        let Self { fetch, clock_ms, folder, database, .. } = self;
         fetch.shutdown().await;
-        Self::start_in(folder, clock_ms, |_| {}, FetchParts::default()).await
+        Self::start_in(folder, database, clock_ms, |_| {}, FetchParts::default()).await
     }
 
     /// Where everything lies.

@@ -8,12 +8,7 @@ use std::{
     time::Duration,
 };
 
-use nudge_fetch::{
-    FetchConfig,
-    media::collector,
-    objects::LocalObjects,
-    store::{Upkeep, sqlite::SqliteStore},
-};
+use nudge_fetch::{FetchConfig, media::collector, objects::LocalObjects};
 use tokio::{runtime::Handle, time::Instant};
 
 /// What a system left behind when it stopped.
@@ -132,9 +127,9 @@ async fn uncollected(
     folder: &Path,
 ) -> Result<Option<String>, Box<dyn std::error::Error + Send + Sync>> {
     let config = FetchConfig::new(folder.to_owned());
-    let store = SqliteStore::open(&config.database_path(), &config.database).await?;
-    let objects = LocalObjects::open(&config.objects_path(), &store).await?;
-    let collected = collector::collect(&store, &objects).await;
+    let store = config.database.open(&config.data_dir).await?;
+    let objects = LocalObjects::open(&config.objects_path(), &*store).await?;
+    let collected = collector::collect(&*store, &objects).await;
     store.close().await;
     let collected = collected?;
     let is_clean = collected == collector::Collected::default();

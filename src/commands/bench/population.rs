@@ -20,7 +20,7 @@ const AT_ONCE: usize = 256;
 /// Makes `count` users in the store of `data_dir`, and answers a session of each.
 pub(super) async fn populate(data_dir: &Path, count: u32) -> Result<Vec<pb::Session>, Failure> {
     let config = FetchConfig::new(data_dir.to_owned());
-    let store: Arc<dyn Store> = Arc::new(open_store(&config).await?);
+    let store = open_store(&config).await?;
     let clock = Clock::system();
     let auth = Auth::start(Arc::clone(&store), clock.clone()).await?;
     let made = stream::iter(0..count)

@@ -1,0 +1,54 @@
+//! Which store, and how it is opened.
+
+use std::{path::Path, sync::Arc};
+
+use super::{
+    Store,
+    postgres::{self, PostgresOptions, PostgresStore},
+    sqlite::{self, SqliteOptions, SqliteStore},
+};
+
+/// Where everything that must last is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// In one file of the data folder, for one process: the embedded default.
+    Sqlite(SqliteOptions),
+    /// In Postgres, for any number of processes.
+    Postgres(PostgresOptions),
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self::Sqlite(SqliteOptions::default())
+    }
+}
+
+impl Database {
+    /// Opens the store, making it and bringing its schema up to date as needed; `data_dir` is there.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] says what is wrong and what to do.
+    pub async fn open(&self, data_dir: &Path) -> Result<Arc<dyn Store>, OpenError> {
+        Ok(match self {
+            Self::Sqlite(options) => {
+                Arc::new(SqliteStore::open(&data_dir.join(SQLITE_FILE), options).await?)
+            }
+            Self::Postgres(options) => Arc::new(PostgresStore::open(options).await?),
+        })
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file.
+    #[error(transparent)]
+    Sqlite(#[from] sqlite::OpenError),
+    /// The server.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
+}
+
+/// The database's file in the data folder.
+pub(crate) const SQLITE_FILE: &str = "nudge.db";
