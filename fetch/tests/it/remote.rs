@@ -1,6 +1,12 @@
 //! Objects in an object store: the suite, and what a start says of a place that cannot be used.
 
 mod bucket;
+mod fencing;
+mod gate;
+mod memory;
+mod node;
+mod outages;
+mod resuming;
 
 use std::{sync::Arc, time::Instant};
 

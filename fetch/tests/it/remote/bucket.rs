@@ -25,6 +25,11 @@ impl Bucket {
         Self { endpoint: server.endpoint(), server }
     }
 
+    /// The same, by way of a proxy.
+    pub(crate) fn through(&self, address: std::net::SocketAddr) -> Self {
+        Self { endpoint: format!("http://{address}"), ..self.clone() }
+    }
+
     pub(crate) fn at(&self, prefix: &str) -> RemoteConfig {
         RemoteConfig::new(&format!("s3://{}/{prefix}", S3::BUCKET), self.options()).unwrap()
     }
