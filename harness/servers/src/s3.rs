@@ -1,4 +1,4 @@
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use rustix::process::Signal;
 
@@ -73,13 +73,19 @@ impl S3 {
         ]
     }
 
+    /// Where its files are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.0.folder()
+    }
+
     /// Its port on the loopback.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.0.port()
     }
 
-    /// Ends it in order.
+    /// Ends it in order: requests in flight finish, unless they take long.
     pub fn stop(&self) {
         self.0.stop(Signal::TERM);
     }

@@ -115,7 +115,8 @@ impl Shared {
                 self.server_outage(&self.database, fault, outage, crash, start).await
             }
             Fault::StopObjects => {
-                let stop = |cluster: &Cluster| cluster.objects().kill();
+                // Killed within the completion of an upload, this server would lose it; a real one would not.
+                let stop = |cluster: &Cluster| cluster.objects().stop();
                 let start = |cluster: &Cluster| cluster.objects().start_again();
                 self.server_outage(&self.objects, fault, outage, stop, start).await
             }

@@ -78,4 +78,4 @@ async fn serve(
 }
 
 /// What was begun must be done within this time.
-const END_TIMEOUT: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(5);

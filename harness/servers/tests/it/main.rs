@@ -72,6 +72,31 @@ fn nats_and_s3_come_back_on_their_ports() {
 }
 
 #[test]
+fn the_s3_server_finishes_what_it_began_before_it_stops() {
+    let s3 = S3::start().unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(50_000).unwrap();
+    let mut upload = Command::new("curl")
+        .args(["-s", "-f", "--limit-rate", "50k", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user"])
+        .arg(format!("{}:{}", S3::ACCESS_KEY_ID, S3::SECRET_ACCESS_KEY))
+        .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD", "-T"])
+        .arg(file.path())
+        .arg(format!("{}/{}/slow", s3.endpoint(), S3::BUCKET))
+        .spawn()
+        .unwrap();
+    let buckets = s3.folder().join("buckets");
+    let is_begun = || std::fs::read_dir(&buckets).unwrap().count() > 1;
+    while !is_begun() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    s3.stop();
+    // Whether the answer still came is left open.
+    upload.wait().unwrap();
+    let object = buckets.join(S3::BUCKET).join("slow");
+    assert_eq!(std::fs::metadata(object).unwrap().len(), 50_000);
+}
+
+#[test]
 fn the_s3_server_lets_nobody_in_without_the_key() {
     let s3 = S3::start().unwrap();
     let url = format!("{}/{}/any", s3.endpoint(), S3::BUCKET);
