@@ -1,5 +1,5 @@
 //! Many nodes as processes: fetch and signal nodes on Postgres, an S3 server and NATS, behind two proxies
-//! that stand for the load balancers.
+//! that stand for the load balancers, and with one in front of the database.
 //!
 //! - `builder`: what a cluster is made of
 //! - `node`: one process of one role
@@ -26,6 +26,9 @@ pub struct Cluster {
     api_front: FaultProxy,
     signal_front: FaultProxy,
     postgres: Postgres,
+    /// Where the nodes look for their database.
+    database_front: FaultProxy,
+    database: String,
     objects: S3,
     nats: Option<Nats>,
     watch_secret: String,
@@ -75,10 +78,28 @@ impl Cluster {
         &self.signal_front
     }
 
-    /// The database.
+    /// The database's server, or the one that was it first.
     #[must_use]
     pub const fn postgres(&self) -> &Postgres {
         &self.postgres
+    }
+
+    /// The name of the database.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// What stands between the nodes and their database.
+    #[must_use]
+    pub const fn database_front(&self) -> &FaultProxy {
+        &self.database_front
+    }
+
+    /// The nodes find their database on another server from now on, and lose what they had of the old one.
+    pub fn move_database(&self, server: &Postgres) {
+        self.database_front.retarget(([127, 0, 0, 1], server.port()).into());
+        self.database_front.cut();
     }
 
     /// The object store.

@@ -132,7 +132,13 @@ impl Postgres {
     /// The URL of a database.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.server.port())
+        Self::url_at(self.port(), database)
+    }
+
+    /// The same behind a proxy on another port.
+    #[must_use]
+    pub fn url_at(port: u16, database: &str) -> String {
+        format!("postgres://{USER}@127.0.0.1:{port}/{database}")
     }
 
     /// Its port on the loopback.

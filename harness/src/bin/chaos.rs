@@ -36,19 +36,13 @@ struct Arguments {
     signal: usize,
     /// The way between the fetch nodes
     #[arg(long, default_value = "nats")]
-    bus: Bus,
+    bus: BusKind,
     /// Leave everything well
     #[arg(long)]
     calm: bool,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Bus {
-    Nats,
-    Postgres,
 }
 
 #[tokio::main]
@@ -70,10 +64,6 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> {
-    let bus = match arguments.bus {
-        Bus::Nats => BusKind::Nats,
-        Bus::Postgres => BusKind::Postgres,
-    };
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     eprintln!(
         "chaos: {} people, {} fetch and {} signal nodes, seed {seed}",
@@ -81,7 +71,7 @@ async fn run(arguments: &Arguments) -> Result<bool, Box<dyn std::error::Error>> 
     );
     let cluster = Cluster::builder(&arguments.nudge)
         .nodes(arguments.fetch, arguments.signal)
-        .bus(bus)
+        .bus(arguments.bus)
         .start()
         .await?;
     let mut config = ChaosConfig::new(Duration::from_secs(arguments.seconds), seed);

@@ -17,16 +17,18 @@ pub struct ClusterBuilder {
     fetch: usize,
     signal: usize,
     bus: BusKind,
+    postgres: PostgresOptions,
+    is_paired: bool,
     fetch_arguments: Vec<OsString>,
     signal_arguments: Vec<OsString>,
 }
 
 /// How the fetch nodes tell each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum BusKind {
-    /// By Postgres' LISTEN and NOTIFY.
+    /// Postgres' LISTEN and NOTIFY
     Postgres,
-    /// By a NATS server.
+    /// A NATS server
     Nats,
 }
 
@@ -53,6 +55,8 @@ impl ClusterBuilder {
             fetch: 2,
             signal: 2,
             bus: BusKind::Nats,
+            postgres: PostgresOptions::default(),
+            is_paired: false,
             fetch_arguments: Vec::new(),
             signal_arguments: Vec::new(),
         }
@@ -69,6 +73,21 @@ impl ClusterBuilder {
     #[must_use]
     pub const fn bus(mut self, bus: BusKind) -> Self {
         self.bus = bus;
+        self
+    }
+
+    /// Settings of the database's server.
+    #[must_use]
+    pub fn postgres(mut self, options: PostgresOptions) -> Self {
+        self.postgres = options;
+        self
+    }
+
+    /// Each fetch node sends its clients to the signal node of the same number, and not to the proxy in front of
+    /// all: whoever uses [`Cluster::node_url`] knows which nodes he is on.
+    #[must_use]
+    pub const fn paired(mut self) -> Self {
+        self.is_paired = true;
         self
     }
 
@@ -99,7 +118,10 @@ impl ClusterBuilder {
     /// [`ClusterError`] says what is missing, or which node did not get ready, with its output.
     pub async fn start(self) -> Result<Cluster, ClusterError> {
         let folder = tempfile::tempdir()?;
-        let postgres = Postgres::start(PostgresOptions::default())?;
+        let postgres = Postgres::start(self.postgres.clone())?;
+        let database_front = FaultProxy::start(([127, 0, 0, 1], postgres.port()).into()).await?;
+        let database = DATABASE.to_owned();
+        postgres.run_sql(&format!("CREATE DATABASE {database}"))?;
         let objects = S3::start()?;
         let nats = (self.bus == BusKind::Nats).then(Nats::start).transpose()?;
         let plan = Plan::make(self.fetch, self.signal)?;
@@ -113,6 +135,8 @@ impl ClusterBuilder {
             api_front,
             signal_front,
             postgres,
+            database_front,
+            database,
             objects,
             nats,
             watch_secret: random_secret(),
@@ -126,10 +150,10 @@ impl ClusterBuilder {
     async fn start_nodes(&self, cluster: &mut Cluster, plan: Plan) -> Result<(), ClusterError> {
         let watch = plan.fetch.iter().map(|ports| format!("http://{}", ports.private.address()));
         let watch = watch.collect::<Vec<_>>().join(",");
-        let database = cluster.postgres.database();
-        let fetch = plan.fetch.into_iter().zip(1..).map(|(ports, number)| {
+        let signal = self.advertised(cluster, &plan);
+        let fetch = plan.fetch.into_iter().zip(1..).zip(signal).map(|((ports, number), signal)| {
             let data_dir = cluster._folder.path().join(format!("fetch{number}"));
-            let launch = self.fetch_launch(cluster, &database, &data_dir, &ports);
+            let launch = self.fetch_launch(cluster, &data_dir, &ports, signal);
             Node::start(format!("fetch {number}"), launch, vec![ports.public, ports.private])
         });
         let fetch = futures::future::try_join_all(fetch.collect::<Vec<_>>()).await?;
@@ -143,20 +167,31 @@ impl ClusterBuilder {
         Ok(())
     }
 
+    /// Where each fetch node sends its clients.
+    fn advertised(&self, cluster: &Cluster, plan: &Plan) -> Vec<SocketAddr> {
+        let front = cluster.signal_front.address();
+        let own = |number| {
+            let node: Option<&SignalPorts> = plan.signal.get(number).filter(|_| self.is_paired);
+            node.map_or(front, |ports| ports.signal.address())
+        };
+        (0..plan.fetch.len()).map(own).collect()
+    }
+
     fn fetch_launch(
         &self,
         cluster: &Cluster,
-        database: &str,
         data_dir: &Path,
         ports: &FetchPorts,
+        signal: SocketAddr,
     ) -> Launch {
+        let port = cluster.database_front.address().port();
+        let database = Postgres::url_at(port, &cluster.database);
         let mut arguments =
             words(["fetch", "--json", "--objects", &format!("s3://{}", S3::BUCKET)]);
         arguments.extend(["--data-dir".into(), data_dir.into()]);
         arguments.extend(flag("--fetch", ports.public.address()));
         arguments.extend(flag("--private", ports.private.address()));
-        let front = cluster.signal_front.address();
-        arguments.extend(words(["--advertise-signal", &format!("tcp://{front}")]));
+        arguments.extend(words(["--advertise-signal", &format!("tcp://{signal}")]));
         arguments.extend(words(["--advertise-fetch", &cluster.url()]));
         if let Some(nats) = &cluster.nats {
             arguments.extend(words(["--bus", &nats.url()]));
@@ -209,3 +244,5 @@ fn flag(name: &str, address: SocketAddr) -> [OsString; 2] {
 fn random_secret() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(40).collect()
 }
+
+const DATABASE: &str = "nudge";

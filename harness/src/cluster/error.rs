@@ -18,6 +18,14 @@ pub enum ClusterError {
         /// Why.
         source: ProcessError,
     },
+    /// A node does not tell what it counted.
+    #[error("the metrics of {node}: {source}")]
+    Metrics {
+        /// Which.
+        node: String,
+        /// Why.
+        source: reqwest::Error,
+    },
     /// A port, a folder or a proxy cannot be had.
     #[error("cannot prepare the cluster: {0}")]
     Io(#[from] io::Error),

@@ -64,6 +64,19 @@ impl Node {
         self.running.output()
     }
 
+    /// The sum of a metric over all its labels; zero when nothing was counted yet.
+    ///
+    /// # Errors
+    ///
+    /// When the node does not tell.
+    pub async fn metric(&self, name: &str) -> Result<f64, ClusterError> {
+        let failed = |source| ClusterError::Metrics { node: self.name.clone(), source };
+        let url = format!("http://{}/metrics", self.ready().private);
+        let answer = reqwest::get(url).await.and_then(reqwest::Response::error_for_status);
+        let text = answer.map_err(failed)?.text().await.map_err(failed)?;
+        Ok(sum(&text, name))
+    }
+
     /// `kill -9`, and waits until the process is gone.
     ///
     /// # Errors
@@ -115,5 +128,26 @@ impl Node {
     fn send(&self, signal: Signal) -> Result<(), ClusterError> {
         let sent = self.running.signal(signal);
         sent.map_err(|source| ClusterError::Node { node: self.name.clone(), source })
+    }
+}
+
+/// The text format of Prometheus has a series per line: its name, its labels in braces, its value.
+fn sum(metrics: &str, name: &str) -> f64 {
+    let series = metrics
+        .lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{'])));
+    series.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+
+    #[test]
+    fn a_metric_is_summed_over_its_labels_and_over_nothing_else() {
+        let text = "# TYPE sends counter\nsends{outcome=\"a b\"} 3\nsends{outcome=\"c\"} 4\nsends_total 9\nup 1\n";
+        assert!((sum(text, "sends") - 7.0).abs() < f64::EPSILON);
+        assert!((sum(text, "up") - 1.0).abs() < f64::EPSILON);
+        assert!(sum(text, "other").abs() < f64::EPSILON);
     }
 }
