@@ -159,7 +159,8 @@ impl Fetch {
         let (bus, own_bus) = match bus {
             Some(bus) => (bus, None),
             None => {
-                let bus = config.bus.open(None, store.identity().await?.store_id);
+                let database = config.database.connect_options()?;
+                let bus = config.bus.open(database, store.identity().await?.store_id);
                 (Arc::clone(&bus), Some(bus))
             }
         };

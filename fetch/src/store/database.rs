@@ -2,6 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
+use sqlx::postgres::PgConnectOptions;
+
 use super::{
     Store,
     postgres::{self, PostgresOptions, PostgresStore},
@@ -35,6 +37,18 @@ impl Database {
                 Arc::new(SqliteStore::open(&data_dir.join(SQLITE_FILE), options).await?)
             }
             Self::Postgres(options) => Arc::new(PostgresStore::open(options).await?),
+        })
+    }
+
+    /// How another connection to the database is made; `None` for a file.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Postgres`] for a URL that cannot be read.
+    pub fn connect_options(&self) -> Result<Option<PgConnectOptions>, OpenError> {
+        Ok(match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(options) => Some(options.connect_options()?),
         })
     }
 }

@@ -10,7 +10,6 @@ use nudge_fetch::store::{
 use nudge_test_servers::Postgres;
 
 mod groups;
-mod http;
 mod nodes;
 mod races;
 mod storm;

@@ -64,7 +64,7 @@ impl PostgresOptions {
     }
 
     /// What every connection is made with.
-    pub(super) fn connect_options(&self) -> Result<PgConnectOptions, OpenError> {
+    pub(in crate::store) fn connect_options(&self) -> Result<PgConnectOptions, OpenError> {
         const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
         if !SCHEMES.iter().any(|scheme| self.url.starts_with(scheme)) {
             let scheme = self.url.split_once("://").map_or("", |(scheme, _)| scheme);

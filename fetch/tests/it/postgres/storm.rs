@@ -302,7 +302,7 @@ async fn rage(fan_out: FanOut) {
     let inboxes: BTreeSet<_> =
         book.sent.iter().map(|(send, sent)| (send.sender.0, sent.inbox_seq)).collect();
     assert_eq!(inboxes.len(), book.sent.len());
-    println!("{} sent, {} refused, in {took:?}", book.sent.len(), book.refused);
+    eprintln!("{} sent, {} refused, in {took:?}", book.sent.len(), book.refused);
     assert!(book.sent.len() > USERS && book.refused > 0);
     storm.nodes.end().await;
 }
