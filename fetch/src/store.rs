@@ -37,7 +37,9 @@ pub use conversations::{
 };
 pub(crate) use database::SQLITE_FILE;
 pub use database::{Database, OpenError};
-pub use devices::{Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed};
+pub use devices::{
+    Device, DeviceOpened, DeviceState, Devices, OpenDevice, Point, Refresh, Refreshed,
+};
 pub use error::StoreError;
 pub use inboxes::{
     Ack, AckVerdict, InboxEntry, InboxItem, InboxPage, Inboxes, PageLimits, Receipt,

@@ -1,6 +1,6 @@
-use nudge_proto::{DeviceId, Epoch, UserId, frame::Typing, watch::Generation};
+use nudge_proto::{DeviceId, Epoch, UserId, frame::Typing};
 
-use crate::store::Moved;
+use crate::store::{Moved, Point};
 
 /// What is told. Hearing it twice, or late, does no harm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,19 +47,22 @@ pub struct Connection {
     pub instance: u64,
     /// The connection attempt of that run.
     pub attempt: u32,
-    /// Its place in the order of the device's connections.
-    pub generation: Generation,
+    /// The newest point that its node knew when it arrived there.
+    pub floor: Point,
+    /// Its own, given after it arrived.
+    pub point: Point,
 }
 
 impl Connection {
-    /// Whether it displaces `other`, a connection of the same device: within a run by the attempt, between
-    /// runs by the generation. A connection is not newer than itself.
+    /// Whether it displaces `other`, a connection of the same device, because it is certainly newer: within
+    /// a run by the attempt, and between runs when the other had its point before this one arrived. Of two
+    /// that came at the same time neither does. A connection is not newer than itself.
     #[must_use]
     pub fn is_newer_than(&self, other: &Self) -> bool {
         if self.instance == other.instance {
             self.attempt > other.attempt
         } else {
-            self.generation > other.generation
+            other.point <= self.floor
         }
     }
 }

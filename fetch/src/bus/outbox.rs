@@ -1,11 +1,9 @@
-use nudge_proto::{
-    ConversationId, DeviceId, Epoch, UserId, frame::Typing, pb::bus as pb, watch::Generation,
-};
+use nudge_proto::{ConversationId, DeviceId, Epoch, UserId, frame::Typing, pb::bus as pb};
 
 use super::{BusEvent, Connection, lane::Lane, wire};
 use crate::{
     limits::{BUS_TYPING_WAITING_MAX, BUS_WAITING_MAX},
-    store::Moved,
+    store::{Moved, Point},
 };
 
 /// What waits to be carried to other processes: merged, bounded, and the urgent first.
@@ -13,7 +11,7 @@ use crate::{
 pub(super) struct Outbox {
     revoked: Lane<(UserId, Option<DeviceId>), ()>,
     kicked: Lane<(UserId, Option<DeviceId>), ()>,
-    connected: Lane<(UserId, DeviceId, Generation), Connection>,
+    connected: Lane<(UserId, DeviceId, Point), Connection>,
     moved: Lane<UserId, Moved>,
     /// By place, typist and the part of the recipients.
     typing: Lane<(ConversationId, UserId, usize), Vec<UserId>>,
@@ -44,8 +42,8 @@ impl Outbox {
                 lost(moved, |moved| self.moved.push(moved.user_id, moved, merge_moved))
             }
             BusEvent::Connected(connected) => lost(connected, |connection| {
-                let Connection { user_id, device_id, generation, .. } = connection;
-                let subject = (user_id, device_id, generation);
+                let Connection { user_id, device_id, point, .. } = connection;
+                let subject = (user_id, device_id, point);
                 self.connected.push(subject, connection, |waiting, newest| *waiting = newest)
             }),
             BusEvent::Typing { to, typing } => {

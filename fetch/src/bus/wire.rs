@@ -10,7 +10,7 @@ use nudge_proto::{
 use prost::{Message, bytes::Bytes};
 
 use super::{BusEvent, Connection};
-use crate::store::Moved;
+use crate::store::{Moved, Point};
 
 /// A batch that was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +103,10 @@ pub(super) fn connected(connection: &Connection) -> pb::Event {
         device_id: bytes(connection.device_id.as_bytes()),
         instance: connection.instance,
         attempt: connection.attempt,
-        generation: connection.generation.0,
+        generation: connection.point.generation.0,
+        epoch: connection.point.epoch.0,
+        floor: connection.floor.generation.0,
+        floor_epoch: connection.floor.epoch.0,
     }))
 }
 
@@ -150,11 +153,16 @@ fn from_wire(event: Event) -> Result<BusEvent, InvalidId> {
             device_id: DeviceId::from_slice(&connected.device_id)?,
             instance: connected.instance,
             attempt: connected.attempt,
-            generation: Generation(connected.generation),
+            point: point(connected.epoch, connected.generation),
+            floor: point(connected.floor_epoch, connected.floor),
         }]),
         Event::EpochChanged(changed) => BusEvent::EpochChanged(Epoch(changed.epoch)),
         Event::KeysChanged(pb::KeysChanged {}) => BusEvent::KeysChanged,
     })
+}
+
+const fn point(epoch: u64, generation: u64) -> Point {
+    Point { epoch: Epoch(epoch), generation: Generation(generation) }
 }
 
 fn optional<T>(

@@ -115,6 +115,7 @@ macro_rules! store_conformance {
                 a_device_is_revoked_by_its_user_alone,
                 a_user_has_a_limited_number_of_devices,
                 the_watch_learns_of_devices_in_the_order_it_asked,
+                points_rise_whoever_asks_and_over_restarts,
             }
             conversations {
                 a_direct_conversation_is_one_for_its_two_users,

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use nudge_proto::{Cursor, DeviceId, Epoch, InboxSeq, MessageId, UserId};
+use nudge_proto::{Cursor, DeviceId, Epoch, InboxSeq, MessageId, UserId, watch::Generation};
 
 use super::{StoreError, UnixMs};
 
@@ -41,6 +41,19 @@ pub trait Devices: Send + Sync + 'static {
         &self,
         devices: &[(UserId, DeviceId)],
     ) -> Result<Vec<DeviceState>, StoreError>;
+
+    /// A point above every one that any node was given before this call began: what tells the order of
+    /// a device's connections, whatever the nodes' clocks say. Waits for no disk.
+    async fn next_point(&self) -> Result<Point, StoreError>;
+}
+
+/// A point in the order of all that the nodes of a store do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Point {
+    /// The store's epoch: in another one the numbers may begin anew.
+    pub epoch: Epoch,
+    /// The number within it.
+    pub generation: Generation,
 }
 
 /// A log in.

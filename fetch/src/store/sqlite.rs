@@ -37,6 +37,7 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::atomic::AtomicU64,
     time::Duration,
 };
 
@@ -53,6 +54,8 @@ use writer::Writer;
 pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
+    /// The next point's number.
+    next_point: AtomicU64,
 }
 
 /// How the database is kept.
@@ -164,8 +167,12 @@ impl SqliteStore {
             .connect_with(connect.clone().read_only(true))
             .await
             .map_err(database)?;
-        let store = Self { readers, writer: Writer::start(connection, connect, lock) };
-        store.prepare().await?;
+        let mut store = Self {
+            readers,
+            writer: Writer::start(connection, connect, lock),
+            next_point: AtomicU64::default(),
+        };
+        store.next_point = AtomicU64::new(store.prepare().await?);
         Ok(store)
     }
 

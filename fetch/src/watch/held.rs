@@ -8,18 +8,27 @@ use std::{
 use nudge_proto::{
     CloseCode, DeviceId, InboxSeq, UserId,
     frame::Notice,
-    watch::{Down, Generation, Hold, SessionKey},
+    watch::{Down, Hold, Known, SessionKey},
 };
 
 use super::stream::DownQueue;
-use crate::{bus::Connection, store::DeviceState};
+use crate::{
+    bus::Connection,
+    store::{DeviceState, Point},
+};
 
 /// Every held session, by user.
+///
+/// A device has one, as far as its connections' order is certain: an older one is displaced by a newer
+/// one, and of two that came at the same time to different nodes both stay. A notice too many does no
+/// harm, and the one whose program is gone ends by itself; to close the wrong one would be for good.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     users: HashMap<UserId, HeldUser>,
     /// Whose session a stream's key names.
-    keys: HashMap<(StreamId, SessionKey), UserId>,
+    streams: HashMap<StreamId, HashMap<SessionKey, UserId>>,
+    /// The newest point known here: whoever has it or an earlier one was there before whoever comes now.
+    newest: Point,
 }
 
 /// A session as the operator sees it.
@@ -60,9 +69,31 @@ pub(super) struct HeldSession {
     pub(super) down: Arc<DownQueue>,
     pub(super) key: SessionKey,
     pub(super) device_id: DeviceId,
-    pub(super) instance: u64,
-    pub(super) attempt: u32,
-    pub(super) generation: Generation,
+    instance: u64,
+    attempt: u32,
+    came: Came,
+    /// The newest point that was known when it came.
+    floor: Point,
+    /// Its own, once it has one.
+    point: Option<Point>,
+}
+
+/// When a session came to this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Came {
+    /// With its hello.
+    Now,
+    /// Nobody knows how long after it: its signal node had no watch, or another one.
+    Late,
+}
+
+/// Why a session is not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotHeld {
+    /// One that is held is newer.
+    Older(CloseCode),
+    /// The stream has another session under this key: its node does not keep to the watch.
+    KeyInUse,
 }
 
 impl Held {
@@ -70,49 +101,97 @@ impl Held {
     ///
     /// # Errors
     ///
-    /// The code to refuse it with, when the one that is held is newer.
-    pub(super) fn insert(&mut self, user_id: UserId, new: HeldSession) -> Result<(), CloseCode> {
+    /// [`NotHeld`] says why it is not.
+    pub(super) fn insert(&mut self, user_id: UserId, mut new: HeldSession) -> Result<(), NotHeld> {
+        if self.session(new.stream, new.key).is_some_and(|session| !session.is_same_as(&new)) {
+            return Err(NotHeld::KeyInUse);
+        }
+        if let Some(point) = new.point {
+            self.learn(point);
+        }
+        if new.came == Came::Now {
+            new.floor = self.newest;
+        }
         let user = self
             .users
             .entry(user_id)
             .or_insert_with(|| HeldUser { head: InboxSeq::ZERO, sessions: Vec::with_capacity(1) });
         let is_same_device = |session: &&HeldSession| session.device_id == new.device_id;
-        if user.sessions.iter().filter(is_same_device).any(|session| session.is_newer_than(&new)) {
-            return Err(CloseCode::Superseded);
+        let newer =
+            user.sessions.iter().filter(is_same_device).find(|session| session.is_newer_than(&new));
+        if let Some(newer) = newer {
+            return Err(NotHeld::Older(new.code_when_displaced_by(newer.instance)));
         }
         user.sessions.retain(|session| {
-            let stays = session.device_id != new.device_id;
+            let stays = session.device_id != new.device_id || !new.takes_over_from(session);
             if !stays {
-                session.down.displace(session.key, session.code_when_displaced_by(new.instance));
-                self.keys.remove(&(session.stream, session.key));
+                // The same connection on another stream of its node is not told that it has gone.
+                if !session.is_same_as(&new) || session.key != new.key {
+                    session
+                        .down
+                        .displace(session.key, session.code_when_displaced_by(new.instance));
+                }
+                forget_key(&mut self.streams, session);
             }
             stays
         });
-        self.keys.insert((new.stream, new.key), user_id);
+        self.streams.entry(new.stream).or_default().insert(new.key, user_id);
         user.sessions.push(new);
         Ok(())
     }
 
-    /// Displaces the session of a device that is older than its connection elsewhere; returns the one that
-    /// is newer than that.
+    /// A session that is still held stands from now on: the others hear of the connection.
+    pub(super) fn settle(
+        &mut self,
+        stream: StreamId,
+        key: SessionKey,
+        point: Point,
+    ) -> Option<Connection> {
+        self.learn(point);
+        let user_id = *self.streams.get(&stream)?.get(&key)?;
+        let sessions = &mut self.users.get_mut(&user_id)?.sessions;
+        let session =
+            sessions.iter_mut().find(|session| (session.stream, session.key) == (stream, key))?;
+        session.point.get_or_insert(point);
+        session.connection(user_id)
+    }
+
+    /// A point that somebody was given: whoever comes from now on is newer.
+    pub(super) fn learn(&mut self, point: Point) {
+        self.newest = self.newest.max(point);
+    }
+
+    /// Displaces the sessions of a device that are older than its connection elsewhere; returns one that is
+    /// newer than that.
     pub(super) fn meet(&mut self, elsewhere: &Connection) -> Option<Connection> {
+        self.learn(elsewhere.point);
         let user_id = elsewhere.user_id;
         let is_same_device = |session: &&HeldSession| session.device_id == elsewhere.device_id;
-        // There is one at most.
-        let session = self.sessions(user_id).iter().find(is_same_device)?.clone();
-        let here = session.connection(user_id);
-        if elsewhere.is_newer_than(&here) {
-            self.remove(session.stream, session.key);
-            session.down.displace(session.key, session.code_when_displaced_by(elsewhere.instance));
+        let here: Vec<_> = self.sessions(user_id).iter().filter(is_same_device).cloned().collect();
+        let mut newer = None;
+        for session in here {
+            if session.is_older_than(elsewhere) {
+                self.remove(session.stream, session.key);
+                let code = session.code_when_displaced_by(elsewhere.instance);
+                session.down.displace(session.key, code);
+                continue;
+            }
+            let connection = session.connection(user_id);
+            newer = newer.or(connection.filter(|here| here.is_newer_than(elsewhere)));
         }
-        here.is_newer_than(elsewhere).then_some(here)
+        newer
     }
 
     /// Lets a session go, if it is still held under this key.
     pub(super) fn remove(&mut self, stream: StreamId, key: SessionKey) {
-        let Some(user_id) = self.keys.remove(&(stream, key)) else {
+        let keys = self.streams.get_mut(&stream);
+        let Some(user_id) = keys.and_then(|keys| keys.remove(&key)) else {
             return;
         };
+        self.remove_from(user_id, stream, key);
+    }
+
+    fn remove_from(&mut self, user_id: UserId, stream: StreamId, key: SessionKey) {
         if let Entry::Occupied(mut user) = self.users.entry(user_id) {
             user.get_mut()
                 .sessions
@@ -125,9 +204,8 @@ impl Held {
 
     /// Lets every session of a stream go.
     pub(super) fn remove_stream(&mut self, stream: StreamId) {
-        let keys: Vec<_> = self.keys.keys().filter(|(of, _)| *of == stream).copied().collect();
-        for (stream, key) in keys {
-            self.remove(stream, key);
+        for (key, user_id) in self.streams.remove(&stream).unwrap_or_default() {
+            self.remove_from(user_id, stream, key);
         }
     }
 
@@ -158,7 +236,13 @@ impl Held {
 
     /// Whether the session is still held under this key.
     pub(super) fn holds(&self, stream: StreamId, key: SessionKey) -> bool {
-        self.keys.contains_key(&(stream, key))
+        self.streams.get(&stream).is_some_and(|keys| keys.contains_key(&key))
+    }
+
+    fn session(&self, stream: StreamId, key: SessionKey) -> Option<&HeldSession> {
+        let user_id = self.streams.get(&stream)?.get(&key)?;
+        let sessions = self.sessions(*user_id);
+        sessions.iter().find(|session| (session.stream, session.key) == (stream, key))
     }
 
     /// The sessions of a user.
@@ -240,7 +324,7 @@ impl Held {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.keys.len()
+        self.streams.values().map(HashMap::len).sum()
     }
 }
 
@@ -271,12 +355,9 @@ impl HeldUser {
 }
 
 impl HeldSession {
-    pub(super) fn new(
-        stream: StreamId,
-        down: Arc<DownQueue>,
-        hold: &Hold,
-        generation: Generation,
-    ) -> Self {
+    pub(super) fn new(stream: StreamId, down: Arc<DownQueue>, hold: &Hold) -> Self {
+        let point = |known: Known| Point { epoch: known.epoch, generation: known.generation };
+        let is_late = hold.late || hold.known.is_some();
         Self {
             stream,
             down,
@@ -284,21 +365,46 @@ impl HeldSession {
             device_id: hold.device_id,
             instance: hold.instance,
             attempt: hold.attempt,
-            generation,
+            came: if is_late { Came::Late } else { Came::Now },
+            floor: Point::default(),
+            point: hold.known.map(point),
         }
     }
 
-    fn is_newer_than(&self, other: &Self) -> bool {
-        let is_same_run = self.instance == other.instance;
-        // The same connection held again by a new stream is not newer than itself.
-        (is_same_run && self.attempt > other.attempt)
-            || (!is_same_run && self.generation > other.generation)
+    /// Whether it is the same connection.
+    fn is_same_as(&self, other: &Self) -> bool {
+        let run = |session: &Self| (session.device_id, session.instance, session.attempt);
+        run(self) == run(other)
     }
 
-    /// The session as other nodes know it.
-    pub(super) const fn connection(&self, user_id: UserId) -> Connection {
-        let Self { device_id, instance, attempt, generation, .. } = *self;
-        Connection { user_id, device_id, instance, attempt, generation }
+    /// Whether `new`, which comes now, is older for certain.
+    fn is_newer_than(&self, new: &Self) -> bool {
+        if self.instance == new.instance {
+            return self.attempt > new.attempt;
+        }
+        new.point.is_some_and(|point| point <= self.floor)
+    }
+
+    /// Whether a session of its device that is here already makes room for it.
+    fn takes_over_from(&self, here: &Self) -> bool {
+        if self.instance == here.instance {
+            return self.attempt >= here.attempt;
+        }
+        // All that is here came before what comes now.
+        self.came == Came::Now
+    }
+
+    fn is_older_than(&self, elsewhere: &Connection) -> bool {
+        if self.instance == elsewhere.instance {
+            return self.attempt < elsewhere.attempt;
+        }
+        self.point.is_some_and(|point| point <= elsewhere.floor)
+    }
+
+    /// The session as other nodes know it, once it has its point.
+    pub(super) fn connection(&self, user_id: UserId) -> Option<Connection> {
+        let Self { device_id, instance, attempt, floor, point, .. } = *self;
+        point.map(|point| Connection { user_id, device_id, instance, attempt, floor, point })
     }
 
     const fn code_when_displaced_by(&self, instance: u64) -> CloseCode {
@@ -306,64 +412,11 @@ impl HeldSession {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session(key: SessionKey, device: DeviceId, instance: u64, attempt: u32) -> HeldSession {
-        HeldSession {
-            stream: 1,
-            down: Arc::default(),
-            key,
-            device_id: device,
-            instance,
-            attempt,
-            generation: Generation(key),
-        }
-    }
-
-    #[test]
-    fn a_late_older_attempt_is_refused_and_the_newer_one_stays() {
-        let (user, device) = (UserId::random(), DeviceId::random());
-        let mut held = Held::default();
-        held.insert(user, session(1, device, 9, 2)).unwrap();
-        assert_eq!(held.insert(user, session(2, device, 9, 1)), Err(CloseCode::Superseded));
-        assert_eq!(held.sessions(user).len(), 1);
-        held.insert(user, session(3, device, 8, 1)).unwrap();
-        assert_eq!(held.sessions(user)[0].key, 3);
-    }
-
-    #[test]
-    fn sessions_are_paged_by_user_without_gap_or_overlap() {
-        let mut held = Held::default();
-        let mut users: Vec<_> = (0..7).map(|_| UserId::random()).collect();
-        users.sort_unstable();
-        for (key, user) in (1..).zip(users.iter().rev()) {
-            held.insert(*user, session(key, DeviceId::random(), 1, 1)).unwrap();
-        }
-        held.insert(users[1], session(99, DeviceId::random(), 1, 1)).unwrap();
-        let (mut seen, mut after) = (Vec::new(), None);
-        loop {
-            let page = held.page(after, 2);
-            seen.extend(page.sessions.iter().map(|session| session.user_id));
-            after = seen.last().copied();
-            if !page.more {
-                break;
-            }
-        }
-        users.insert(1, users[1]);
-        assert_eq!(seen, users);
-    }
-
-    #[test]
-    fn letting_a_displaced_session_go_leaves_its_successor() {
-        let (user, device) = (UserId::random(), DeviceId::random());
-        let mut held = Held::default();
-        held.insert(user, session(1, device, 9, 1)).unwrap();
-        held.insert(user, session(2, device, 9, 2)).unwrap();
-        held.remove(1, 1);
-        assert_eq!(held.sessions(user)[0].key, 2);
-        held.remove(1, 2);
-        assert_eq!(held.len(), 0);
+fn forget_key(streams: &mut HashMap<StreamId, HashMap<SessionKey, UserId>>, session: &HeldSession) {
+    if let Some(keys) = streams.get_mut(&session.stream) {
+        keys.remove(&session.key);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,6 @@ pub struct WatchHub {
     /// A stream has ended.
     left: Notify,
     next_stream: AtomicU64,
-    pub(super) next_generation: AtomicU64,
     /// The bus lost something: sweep now.
     pub(super) sweep_now: Notify,
     tasks: TaskTracker,
@@ -69,8 +68,6 @@ impl WatchHub {
         milestones: Arc<Milestones>,
         heartbeat: Duration,
     ) -> Arc<Self> {
-        // Generations go on rising over a restart, because the time does.
-        let first_generation = clock.now().0 << 20;
         let hub = Arc::new(Self {
             store,
             bus,
@@ -82,7 +79,6 @@ impl WatchHub {
             streams: Mutex::default(),
             left: Notify::new(),
             next_stream: AtomicU64::new(1),
-            next_generation: AtomicU64::new(first_generation),
             sweep_now: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -221,7 +217,7 @@ impl WatchHub {
     }
 
     /// Older connections of these devices make room; whoever told of one that is older than ours is told
-    /// so, because nobody else knows.
+    /// so, because the event that did was lost.
     fn tell_connected(&self, connected: &[Connection]) {
         let newer: Vec<_> = {
             let mut held = self.held();
@@ -282,8 +278,11 @@ impl Watch for HubWatch {
             down.push(Down::Keys(hub.auth.ticket_keys()));
             hub.spawn(Arc::clone(hub).serve(stream, Arc::clone(&down), up));
             let batches = stream::unfold(Downward(down), |down| async move {
-                let batch = down.0.next().await?;
-                Some((Ok(batch), down))
+                let batch = match down.0.next().await {
+                    Some(batch) => Ok(batch),
+                    None => Err(down.0.take_failure()?),
+                };
+                Some((batch, down))
             });
             Ok(batches.boxed())
         }

@@ -8,7 +8,7 @@ use std::{
 use nudge_proto::{
     CloseCode, DeviceId, UserId,
     frame::{Notice, Typing},
-    watch::{Down, SessionKey, WATCH_BATCH_MAX},
+    watch::{Down, SessionKey, WATCH_BATCH_MAX, WatchError},
 };
 use tokio::sync::Notify;
 
@@ -29,6 +29,8 @@ struct Pending {
     heads: ByUser<(Notice, Option<DeviceId>)>,
     typing: ByUser<Typing>,
     closed: bool,
+    /// Why it was closed, if the node is to be told.
+    failure: Option<WatchError>,
 }
 
 /// One thing for each user, in the order in which they began to wait: however much happens to some,
@@ -99,6 +101,17 @@ impl DownQueue {
     pub(super) fn close(&self) {
         self.with(|pending| pending.closed = true);
         self.room.notify_one();
+    }
+
+    /// The node is told why nothing more will come.
+    pub(super) fn fail(&self, why: WatchError) {
+        self.with(|pending| pending.failure = Some(why));
+        self.close();
+    }
+
+    /// What the node is to be told at the end, once.
+    pub(super) fn take_failure(&self) -> Option<WatchError> {
+        self.lock().failure.take()
     }
 
     /// Waits until answers may be added; false once the queue is closed.

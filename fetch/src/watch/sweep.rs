@@ -36,6 +36,8 @@ impl WatchHub {
         let started = Instant::now();
         if devices.is_empty() {
             tokio::time::sleep(time).await;
+        } else {
+            self.learn_point().await;
         }
         for (batch, number) in batches.zip(1..) {
             // By the clock, so that what the store takes is no delay of the next.
@@ -50,6 +52,14 @@ impl WatchHub {
         }
         if let Err(error) = self.auth.reload_revoked().await {
             tracing::warn!(%error, "the sweep could not read the revocations");
+        }
+    }
+
+    /// What was held before this is older than what comes after it, although the bus lost its arrival.
+    async fn learn_point(&self) {
+        match self.store.next_point().await {
+            Ok(point) => self.held().learn(point),
+            Err(error) => tracing::warn!(%error, "the sweep got no point from the store"),
         }
     }
 

@@ -1,22 +1,22 @@
 //! What a node says, and what it is answered.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use futures::StreamExt;
 use nudge_proto::{
     CloseCode,
-    watch::{Down, Generation, Hold, Up, UpStream, WATCH_BATCH_MAX},
+    watch::{Down, Hold, Up, UpStream, WATCH_BATCH_MAX, WatchError},
 };
 
 use super::{
     WatchHub,
-    held::{HeldSession, StreamId},
+    held::{HeldSession, NotHeld, StreamId},
     stream::DownQueue,
 };
 use crate::{
     bus::{BusEvent, Connection},
     limits::WATCH_SESSIONS_MAX,
-    store::Ack,
+    store::{Ack, DeviceState, Point, StoreError},
 };
 
 impl WatchHub {
@@ -31,13 +31,22 @@ impl WatchHub {
         while down.has_room().await
             && let Some(batch) = down.unless_closed(up.next()).await.flatten()
         {
-            self.handle_up(stream, &down, batch).await;
+            if let Err(broken) = self.handle_up(stream, &down, batch).await {
+                tracing::warn!(reason = %broken, "a signal node does not keep to the watch");
+                down.fail(broken);
+                break;
+            }
         }
         self.forget(stream, &down);
     }
 
-    async fn handle_up(&self, stream: StreamId, down: &Arc<DownQueue>, batch: Vec<Up>) {
-        let mut holds: Vec<(Hold, Generation)> = Vec::new();
+    async fn handle_up(
+        &self,
+        stream: StreamId,
+        down: &Arc<DownQueue>,
+        batch: Vec<Up>,
+    ) -> Result<(), WatchError> {
+        let mut holds = Vec::new();
         let mut acks = Vec::new();
         for up in batch {
             match up {
@@ -47,7 +56,7 @@ impl WatchHub {
                         device_id: hold.device_id,
                         cursor,
                     }));
-                    holds.extend(self.subscribe(stream, down, hold));
+                    holds.extend(self.subscribe(stream, down, hold)?);
                 }
                 Up::Drop { session } => self.held().remove(stream, session),
                 Up::Ack { user_id, device_id, cursor } => {
@@ -55,17 +64,13 @@ impl WatchHub {
                 }
             }
         }
-        if !holds.is_empty() {
-            // Those that the devices have elsewhere make room.
-            let connected = holds.iter().map(|(hold, generation)| connection(hold, *generation));
-            self.bus.publish(BusEvent::Connected(connected.collect()));
-        }
         if !acks.is_empty() {
             self.store_acks(acks).await;
         }
         for holds in holds.chunks(WATCH_BATCH_MAX) {
             self.answer(stream, down, holds).await;
         }
+        Ok(())
     }
 
     /// The first half of registering: from here on, what moves is told.
@@ -74,53 +79,42 @@ impl WatchHub {
         stream: StreamId,
         down: &Arc<DownQueue>,
         hold: Hold,
-    ) -> Option<(Hold, Generation)> {
-        let generation = hold.known.map_or_else(
-            || Generation(self.next_generation.fetch_add(1, Ordering::Relaxed)),
-            |known| known.generation,
-        );
+    ) -> Result<Option<Hold>, WatchError> {
         let mut held = self.held();
-        let refused = if held.len() >= WATCH_SESSIONS_MAX {
-            Err(CloseCode::Overloaded)
+        let inserted = if held.len() >= WATCH_SESSIONS_MAX {
+            Err(NotHeld::Older(CloseCode::Overloaded))
         } else {
-            let session = HeldSession::new(stream, Arc::clone(down), &hold, generation);
-            held.insert(hold.user_id, session)
+            held.insert(hold.user_id, HeldSession::new(stream, Arc::clone(down), &hold))
         };
-        match refused {
-            Ok(()) => Some((hold, generation)),
-            Err(code) => {
+        match inserted {
+            Ok(()) => Ok(Some(hold)),
+            Err(NotHeld::Older(code)) => {
                 down.push(Down::Refused { session: hold.session, code });
-                None
+                Ok(None)
             }
+            Err(NotHeld::KeyInUse) => Err(WatchError::Malformed(format!(
+                "the session key {} names another session of this stream already",
+                hold.session
+            ))),
         }
     }
 
-    /// The second half: read the heads, then answer.
-    async fn answer(&self, stream: StreamId, down: &DownQueue, holds: &[(Hold, Generation)]) {
-        let devices: Vec<_> =
-            holds.iter().map(|(hold, _)| (hold.user_id, hold.device_id)).collect();
-        let states = self.store.device_states(&devices).await;
-        for (at, (hold, generation)) in holds.iter().enumerate() {
-            let refuse = match &states {
+    /// The second half: read the heads, then answer, and tell the other nodes of what is new.
+    async fn answer(&self, stream: StreamId, down: &DownQueue, holds: &[Hold]) {
+        let devices: Vec<_> = holds.iter().map(|hold| (hold.user_id, hold.device_id)).collect();
+        let (states, point) =
+            tokio::join!(self.store.device_states(&devices), self.point_for(holds));
+        let answer = states.and_then(|states| Ok((states, point?)));
+        let mut connected = Vec::new();
+        for (at, hold) in holds.iter().enumerate() {
+            let refuse = match &answer {
                 Err(error) => {
                     tracing::warn!(%error, "a hello could not be answered");
                     Some(CloseCode::Unavailable)
                 }
-                Ok(states) if states[at].revoked => Some(CloseCode::Revoked),
-                Ok(states) => {
-                    let mut held = self.held();
-                    // One that was displaced or revoked meanwhile was told so, which stands.
-                    if held.holds(stream, hold.session) {
-                        down.push(Down::Held {
-                            session: hold.session,
-                            generation: *generation,
-                            epoch: states[at].epoch,
-                            head: states[at].head,
-                        });
-                        // It may be news to the user's other sessions, and no sweep will find it then.
-                        let knows = Some((stream, hold.session));
-                        held.tell_state(hold.user_id, &states[at], knows);
-                    }
+                Ok((states, _)) if states[at].revoked => Some(CloseCode::Revoked),
+                Ok((states, point)) => {
+                    connected.extend(self.stand(stream, down, hold, &states[at], *point));
                     None
                 }
             };
@@ -129,6 +123,44 @@ impl WatchHub {
                 down.push(Down::Refused { session: hold.session, code });
             }
         }
+        if !connected.is_empty() {
+            self.bus.publish(BusEvent::Connected(connected));
+        }
+    }
+
+    /// A point for those that have none.
+    async fn point_for(&self, holds: &[Hold]) -> Result<Point, StoreError> {
+        if holds.iter().all(|hold| hold.known.is_some()) {
+            return Ok(Point::default());
+        }
+        self.store.next_point().await
+    }
+
+    /// A session stands, unless it was displaced or revoked meanwhile: it was told so then. Returns what is
+    /// news to other nodes: those that hold older connections of the device let them go.
+    fn stand(
+        &self,
+        stream: StreamId,
+        down: &DownQueue,
+        hold: &Hold,
+        state: &DeviceState,
+        point: Point,
+    ) -> Option<Connection> {
+        let mut held = self.held();
+        if !held.holds(stream, hold.session) {
+            return None;
+        }
+        let generation = hold.known.map_or(point.generation, |known| known.generation);
+        down.push(Down::Held {
+            session: hold.session,
+            generation,
+            epoch: state.epoch,
+            head: state.head,
+        });
+        // It may be news to the user's other sessions, and no sweep will find it then.
+        held.tell_state(hold.user_id, state, Some((stream, hold.session)));
+        // One that is held again is news to nobody: a storm of them costs the bus nothing.
+        if hold.known.is_some() { None } else { held.settle(stream, hold.session, point) }
     }
 
     /// Losing an ack only delays retention and receipts: the device presents its cursor again.
@@ -146,9 +178,4 @@ impl WatchHub {
             Err(error) => tracing::warn!(%error, "acks could not be stored"),
         }
     }
-}
-
-const fn connection(hold: &Hold, generation: Generation) -> Connection {
-    let Hold { user_id, device_id, instance, attempt, .. } = *hold;
-    Connection { user_id, device_id, instance, attempt, generation }
 }

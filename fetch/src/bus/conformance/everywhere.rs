@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Process, Wire, revoked};
 use crate::{
     bus::{BusEvent, Connection, Heard},
-    store::Moved,
+    store::{Moved, Point},
 };
 
 pub async fn every_process_hears_every_kind_of_event(wire: &dyn Wire) {
@@ -25,7 +25,8 @@ pub async fn every_process_hears_every_kind_of_event(wire: &dyn Wire) {
         device_id,
         instance: u64::MAX,
         attempt: 3,
-        generation: Generation(u64::MAX),
+        point: Point { epoch: Epoch(9), generation: Generation(u64::MAX) },
+        floor: Point { epoch: Epoch(8), generation: Generation(7) },
     };
     let events = [
         BusEvent::Moved(vec![moved(user_id, 7, Some(device_id))]),

@@ -1,11 +1,11 @@
 use nudge_proto::{
     InboxSeq, MessageId,
     frame::{Notice, NoticeFlags},
-    watch::Generation,
 };
 use prost::Message;
 
 use super::*;
+use crate::store::Point;
 
 #[test]
 fn p5_moves_of_a_user_merge_and_spare_a_device_only_when_all_do() {
@@ -58,9 +58,11 @@ fn every_connection_is_told_and_the_highest_epoch() {
         device_id: DeviceId::random(),
         instance: 1,
         attempt: 1,
-        generation: Generation(1),
+        point: Point::default(),
+        floor: Point::default(),
     };
-    let second = Connection { instance: 2, generation: Generation(2), ..first };
+    let point = Point { epoch: Epoch(1), ..Point::default() };
+    let second = Connection { instance: 2, point, ..first };
     for event in [
         BusEvent::Connected(vec![first]),
         BusEvent::Connected(vec![second, first]),

@@ -21,7 +21,8 @@ fn events_are_pinned() {
         device_id: device(2),
         instance: 7,
         attempt: 300,
-        generation: Generation(1),
+        point: point(3, 1),
+        floor: point(3, 2),
     };
     let (one, two, three, four) =
         ("01".repeat(16), "02".repeat(16), "03".repeat(16), "04".repeat(16));
@@ -35,7 +36,7 @@ fn events_are_pinned() {
         (revoked(user(1), Some(device(2))), format!("1a24 0a10{one} 1210{two}")),
         (
             connected(&connection),
-            format!("2232 0a10{one} 1210{two} 190700000000000000 20ac02 2801"),
+            format!("2238 0a10{one} 1210{two} 190700000000000000 20ac02 2801 3003 3802 4003"),
         ),
         (epoch_changed(Epoch(3)), "2a02 0803".to_owned()),
         (keys_changed(), "3200".to_owned()),
@@ -136,13 +137,14 @@ fn a_move() -> impl Strategy<Value = Moved> {
 }
 
 fn connection() -> impl Strategy<Value = Connection> {
-    (id(), id(), any::<u64>(), any::<u32>(), any::<u64>()).prop_map(
-        |(user, device, instance, attempt, generation)| Connection {
+    (id(), id(), any::<u64>(), any::<u32>(), any::<[u64; 4]>()).prop_map(
+        |(user, device, instance, attempt, [epoch, generation, floor_epoch, floor])| Connection {
             user_id: user.into(),
             device_id: device.into(),
             instance,
             attempt,
-            generation: Generation(generation),
+            point: point(epoch, generation),
+            floor: point(floor_epoch, floor),
         },
     )
 }

@@ -166,3 +166,27 @@ pub async fn the_watch_learns_of_devices_in_the_order_it_asked(world: &World) {
     }
     assert_eq!(store.device_states(&[]).await.unwrap(), []);
 }
+
+/// The order of a device's connections: a call gives more than every one that ended before it began.
+pub async fn points_rise_whoever_asks_and_over_restarts(world: &World) {
+    let mut highest = world.store().next_point().await.unwrap();
+    for round in 0..4 {
+        let store = world.store();
+        let given = join_all((0..50).map(|_| store.next_point())).await;
+        let mut given: Vec<_> = given.into_iter().map(Result::unwrap).collect();
+        given.sort_unstable();
+        given.dedup();
+        assert_eq!(given.len(), 50, "no point is given twice");
+        assert!(given[0] > highest, "{:?} came after {highest:?}", given[0]);
+        highest = given[49];
+        match round {
+            0 | 1 => world.reopen().await,
+            2 => {
+                let epoch = world.store().new_epoch(world.now()).await.unwrap();
+                let point = world.store().next_point().await.unwrap();
+                assert!(point.epoch == epoch && point > highest);
+            }
+            _ => {}
+        }
+    }
+}

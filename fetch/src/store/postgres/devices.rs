@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use nudge_proto::{Cursor, DeviceId, Epoch, InboxSeq, UserId};
+use nudge_proto::{Cursor, DeviceId, Epoch, InboxSeq, UserId, watch::Generation};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
@@ -9,7 +9,8 @@ use super::{
     users::hold_for_counting,
 };
 use crate::store::{
-    Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed, StoreError, UnixMs,
+    Device, DeviceOpened, DeviceState, Devices, OpenDevice, Point, Refresh, Refreshed, StoreError,
+    UnixMs,
     rules::{RefreshVerdict, judge_new_device, judge_refresh},
 };
 
@@ -71,6 +72,21 @@ impl Devices for PostgresStore {
             .fetch_all(&mut *self.read().await?)
             .await?;
         rows.iter().map(state).collect()
+    }
+
+    async fn next_point(&self) -> Result<Point, StoreError> {
+        // A sequence is no part of a snapshot: what it gives is above what anybody was given.
+        self.write(|db, _| {
+            Box::pin(async move {
+                let point = sqlx::query("SELECT epoch, nextval('points') AS generation FROM store");
+                let row = point.fetch_one(db).await?;
+                Ok(Point {
+                    epoch: Epoch(number(&row, "epoch")?),
+                    generation: Generation(number(&row, "generation")?),
+                })
+            })
+        })
+        .await
     }
 }
 

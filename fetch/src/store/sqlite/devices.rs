@@ -1,5 +1,7 @@
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
-use nudge_proto::{Cursor, DeviceId, InboxSeq, UserId};
+use nudge_proto::{Cursor, DeviceId, InboxSeq, UserId, watch::Generation};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
@@ -8,7 +10,8 @@ use super::{
     rows::{epoch, id, inbox_head, int, json, number, optional_id, optional_number, time},
 };
 use crate::store::{
-    Device, DeviceOpened, DeviceState, Devices, OpenDevice, Refresh, Refreshed, StoreError, UnixMs,
+    Device, DeviceOpened, DeviceState, Devices, OpenDevice, Point, Refresh, Refreshed, StoreError,
+    UnixMs,
     rules::{RefreshVerdict, judge_new_device, judge_refresh},
 };
 
@@ -62,6 +65,12 @@ impl Devices for SqliteStore {
         devices: &[(UserId, DeviceId)],
     ) -> Result<Vec<DeviceState>, StoreError> {
         states(&mut *self.read().await?, devices).await
+    }
+
+    async fn next_point(&self) -> Result<Point, StoreError> {
+        let epoch = epoch(&mut *self.read().await?).await?;
+        let generation = Generation(self.next_point.fetch_add(1, Ordering::SeqCst));
+        Ok(Point { epoch, generation })
     }
 }
 

@@ -81,7 +81,8 @@ impl Upkeep for SqliteStore {
 
 impl SqliteStore {
     /// Makes the store's one row at the first start.
-    pub(super) async fn prepare(&self) -> Result<(), StoreError> {
+    /// Returns the first of the points' numbers that were never given.
+    pub(super) async fn prepare(&self) -> Result<u64, StoreError> {
         self.writer
             .write(|db| {
                 Box::pin(async move {
@@ -90,14 +91,21 @@ impl SqliteStore {
                          VALUES (1, ?, 1, unixepoch() * 1000) ON CONFLICT DO NOTHING",
                     )
                     .bind(Uuid::new_v4())
-                    .execute(db)
+                    .execute(&mut *db)
                     .await?;
-                    Ok(())
+                    let opened =
+                        sqlx::query("UPDATE store SET openings = openings + 1 RETURNING openings")
+                            .fetch_one(db)
+                            .await?;
+                    Ok(number(&opened, "openings")? << POINTS_PER_OPENING_BITS)
                 })
             })
             .await
     }
 }
+
+/// A store that is open gives fewer points than this power of two.
+const POINTS_PER_OPENING_BITS: u32 = 40;
 
 async fn keys(
     db: &mut SqliteConnection,

@@ -1,0 +1,2 @@
+-- The order of a device's connections is told by the store, to all nodes alike.
+CREATE SEQUENCE points AS bigint;
