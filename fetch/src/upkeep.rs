@@ -15,7 +15,7 @@ use crate::{
     limits::CLOCK_STEP_STANDS,
     media::collector,
     objects::ObjectsConfig,
-    store::{StoreError, UnixMs},
+    store::{StoreError, StoreIdentity, UnixMs},
     telemetry,
     watch::WatchHub,
 };
@@ -34,6 +34,7 @@ pub(crate) fn start(app: &App, hub: &Arc<WatchHub>, tasks: &TaskTracker, stop: &
     spawn(Box::pin(collect_objects(app.clone())));
     spawn(Box::pin(continue_deletions(app.clone())));
     spawn(Box::pin(rotate_keys(app.clone(), Arc::clone(hub))));
+    spawn(Box::pin(follow_epoch(app.clone(), Arc::clone(hub))));
     spawn(Box::pin(tidy_metrics()));
     spawn(Box::pin(account(app.clone())));
 }
@@ -140,6 +141,23 @@ async fn account(app: App) {
     app.milestones.account(app.store.as_ref()).await;
 }
 
+/// Another node, or the operator, may begin a new epoch at any time: whoever holds a connection hears of it.
+async fn follow_epoch(app: App, hub: Arc<WatchHub>) {
+    let mut known = None;
+    loop {
+        match app.store.identity().await {
+            Ok(StoreIdentity { epoch, .. }) => {
+                if known.replace(epoch).is_some_and(|before| before != epoch) {
+                    tracing::warn!(%epoch, "the store has a new epoch: every inbox is read again");
+                    hub.push_epoch(epoch);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the epoch could not be read"),
+        }
+        tokio::time::sleep(EPOCH_EVERY).await;
+    }
+}
+
 /// What was recorded waits in memory until it is summed up, also when nobody asks for it.
 async fn tidy_metrics() {
     loop {
@@ -160,6 +178,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 const COLLECT_REMOTE_EVERY: Duration = Duration::from_secs(12 * 3600);
 const DELETIONS_EVERY: Duration = Duration::from_secs(2);
+const EPOCH_EVERY: Duration = Duration::from_secs(1);
 const KEYS_EVERY: Duration = Duration::from_secs(600);
 const METRICS_EVERY: Duration = Duration::from_secs(5);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(5);

@@ -42,8 +42,7 @@ fn of_sqlstate(code: &str, text: String) -> StoreError {
         | CANNOT_CONNECT_NOW
         | TOO_MANY_CONNECTIONS
         | IDLE_IN_TRANSACTION_TIMEOUT => StoreError::Undone(text),
-        // A constraint, or a statement that the schema does not know.
-        _ if code.starts_with("23") || code.starts_with("42") => StoreError::Damaged(text),
+        _ if REFUSED_DATA.iter().any(|class| code.starts_with(class)) => StoreError::Damaged(text),
         _ => StoreError::Unavailable(text),
     }
 }
@@ -59,6 +58,8 @@ pub(super) fn is_broken_connection(error: &Error) -> bool {
 /// SQLite's result code for a full disk.
 const SQLITE_FULL: &str = "13";
 
+/// A value that no column takes, a constraint, a statement that the schema does not know, a limit of the program.
+const REFUSED_DATA: [&str; 4] = ["22", "23", "42", "54"];
 const CONNECTION_EXCEPTION: &str = "08";
 const SHUTDOWN: &str = "57P";
 const DISK_FULL: &str = "53100";

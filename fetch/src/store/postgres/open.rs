@@ -9,7 +9,10 @@ use sqlx::{
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
-use super::{Failover, PostgresOptions, origin};
+use super::{
+    Failover, PostgresOptions,
+    origin::{self, Origin},
+};
 use crate::store::StoreError;
 
 /// Why a store cannot be opened.
@@ -103,6 +106,10 @@ pub(super) async fn prepare(
     if !options.allow_unsafe_durability {
         check_durability(&mut connection, options.failover, &server).await?;
     }
+    let found = origin::read(&mut connection)
+        .await
+        .map_err(failed)?
+        .ok_or_else(|| OpenError::Standby { server: server.clone() })?;
     // A node that waits for another one's migrations may wait long.
     sqlx::raw_sql("SET statement_timeout = 0; SET lock_timeout = 0")
         .execute(&mut connection)
@@ -110,7 +117,7 @@ pub(super) async fn prepare(
         .map_err(failed)?;
     // Not `run`: with it the compiler does not see that a task may open a store.
     sqlx::migrate!("../migrations/postgres").run_direct(None, &mut connection, false).await?;
-    make_first_row(&mut connection, &server).await?;
+    make_first_row(&mut connection, found).await?;
     // What is closed is closed: the connection is of no more use.
     let _ = connection.close().await;
     Ok(())
@@ -208,11 +215,7 @@ async fn check_durability(
 }
 
 /// Makes the store's one row at the first start; whoever comes first.
-async fn make_first_row(connection: &mut PgConnection, server: &str) -> Result<(), OpenError> {
-    let found = origin::read(&mut *connection)
-        .await
-        .map_err(|source| OpenError::Database { server: server.to_owned(), source })?
-        .ok_or_else(|| OpenError::Standby { server: server.to_owned() })?;
+async fn make_first_row(connection: &mut PgConnection, found: Origin) -> Result<(), OpenError> {
     sqlx::query(
         "INSERT INTO store (singleton, store_id, epoch, created_at, system_id, timeline) \
          VALUES (1, $1, 1, (extract(epoch FROM now()) * 1000)::bigint, $2, $3) ON CONFLICT DO NOTHING",

@@ -185,11 +185,9 @@ async fn sweep_aged(
     let gone = remove_entries(db, &entries).await?;
     raise_first_kept(db, &gone).await?;
     removed.inbox_entries += gone.len() as u64;
+    // Their entries are as old, and go first.
     let messages = sqlx::query(
-        "SELECT m.conversation_id, m.seq FROM messages m WHERE m.sent_at < $1 AND NOT EXISTS \
-             (SELECT 1 FROM inbox_entries e WHERE e.conversation_id = m.conversation_id \
-                 AND e.conversation_seq = m.seq) \
-         ORDER BY m.sent_at LIMIT $2",
+        "SELECT conversation_id, seq FROM messages WHERE sent_at < $1 ORDER BY sent_at LIMIT $2",
     )
     .bind(int(cutoff.0))
     .bind(SWEPT_AT_ONCE)

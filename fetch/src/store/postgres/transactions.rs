@@ -41,11 +41,14 @@ impl Transactions {
     /// A snapshot to read from; dropped without a trace.
     pub(super) async fn read(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        match self.pool.begin_with(BEGIN).await {
-            // The pool did not know yet that the server had gone.
-            Err(error) if is_broken_connection(&error) => Ok(self.pool.begin_with(BEGIN).await?),
-            begun => Ok(begun?),
+        for _ in 0..BROKEN_MAX {
+            match self.pool.begin_with(BEGIN).await {
+                // The pool did not know yet that the server had gone.
+                Err(error) if is_broken_connection(&error) => {}
+                begun => return Ok(begun?),
+            }
         }
+        Ok(self.pool.begin_with(BEGIN).await?)
     }
 
     /// Runs `work` in a transaction and commits it; again from the start when the server undid it, and, as far as
@@ -115,8 +118,7 @@ impl Transactions {
         match work(&mut transaction, PhantomData).await {
             Ok(value) => {
                 if self.failover == Failover::Synchronous {
-                    // A timeout would end the wait for the standby, and call that a success.
-                    sqlx::query("SET LOCAL statement_timeout = 0")
+                    sqlx::query(WAIT_FOR_STANDBY)
                         .execute(&mut *transaction)
                         .await
                         .map_err(|error| Failure::before_commit(error.into(), true))?;
@@ -178,11 +180,17 @@ fn silent() -> StoreError {
     StoreError::Unavailable(format!("the database was silent for {} s", ATTEMPT_TIMEOUT.as_secs()))
 }
 
+/// A timeout would end the wait for the standby, and call that a success. And who only finds what an attempt
+/// before him wrote must wait for the standby, too: a message in the log makes his commit one that waits.
+const WAIT_FOR_STANDBY: &str = "SELECT set_config('statement_timeout', '0', true), \
+                                pg_logical_emit_message(true, 'nudge', '')";
 /// `statement_completion_unknown`.
 const OUTCOME_UNKNOWN: &str = "40003";
 /// An attempt begins within this time, or not at all.
 const RETRY_TIME: Duration = Duration::from_secs(12);
 /// An attempt ends within this time.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Connections that may turn out to be broken, one after the other.
+const BROKEN_MAX: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(500);

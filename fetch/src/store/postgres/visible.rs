@@ -30,17 +30,6 @@ impl Kind {
         }
     }
 
-    /// The index by that column.
-    #[cfg(test)]
-    #[expect(dead_code, reason = "for the test of plans")]
-    pub(super) const fn index(self) -> &'static str {
-        match self {
-            Self::Said => "messages_said",
-            Self::Changed => "messages_changed",
-            Self::OwnRefused => "messages_refused",
-        }
-    }
-
     /// Which of the numbered rows count.
     pub(super) const fn rows(self) -> &'static str {
         match self {
