@@ -6,11 +6,13 @@ mod bench;
 mod chat;
 mod demo;
 mod download;
+mod fetch_node;
 mod history;
 mod listen;
 mod migrate;
 mod send;
 mod serve;
+mod signal_node;
 
 use crate::{
     cli::{Cli, Command},
@@ -23,6 +25,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     runtime.block_on(async {
         match cli.command {
             Command::Serve(serve) => serve::run(*serve).await,
+            Command::Fetch(node) => fetch_node::run(*node).await,
+            Command::Signal(node) => signal_node::run(*node).await,
             Command::Demo(demo) => demo::run(demo).await,
             Command::Register(register) => account::register(register).await,
             Command::Login(login) => account::login(login).await,

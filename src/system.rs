@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nudge_server::{Front, Server, ServerConfig};
 use nudge_signal::{Certificates, SignalConfig};
 
-use crate::{failure::Failure, settings::Resolved, tls::TlsSource};
+use crate::{failure::Failure, settings::Embedded, tls::TlsSource};
 
 /// The server, running, and where its certificate comes from.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub(crate) struct System {
 
 impl System {
     /// Starts both services.
-    pub(crate) async fn start(settings: Resolved) -> Result<Self, Failure> {
-        let Resolved { fetch, signal, tls } = settings;
+    pub(crate) async fn start(settings: Embedded) -> Result<Self, Failure> {
+        let Embedded { fetch, signal, tls } = settings;
         let tls = match tls {
             None => None,
             Some(source) => {

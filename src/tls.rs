@@ -26,10 +26,18 @@ impl TlsSource {
         if source == "self-signed" {
             return self_signed(data_dir);
         }
-        let (certificate, key) = source.split_once(',').ok_or_else(|| {
-            Failure::configuration(format!(
+        if !source.contains(',') {
+            return Err(Failure::configuration(format!(
                 "--tls takes \"self-signed\" or \"CERT.pem,KEY.pem\", not {source:?}"
-            ))
+            )));
+        }
+        Self::files("tls", source)
+    }
+
+    /// "CERT.pem,KEY.pem", as the setting called `name` has it.
+    pub(crate) fn files(name: &str, files: &str) -> Result<Self, Failure> {
+        let (certificate, key) = files.split_once(',').ok_or_else(|| {
+            Failure::configuration(format!("--{name} takes \"CERT.pem,KEY.pem\", not {files:?}"))
         })?;
         Ok(Self { certificate: certificate.into(), key: key.into() })
     }
@@ -89,7 +97,7 @@ fn self_signed(data_dir: &Path) -> Result<TlsSource, Failure> {
 }
 
 /// Writes a file for this user alone; it is there whole or not at all.
-fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     let unfinished = path.with_extension("unfinished");
     let write = || {
         let mut options = OpenOptions::new();

@@ -35,9 +35,11 @@ impl Front {
             None => ("tcp", None),
             Some(certificates) => ("tls", Some(https(certificates))),
         };
-        let address = self.signal_advertised.unwrap_or(self.signal);
         config.tls = tls;
-        config.discovery.transports.push((kind.to_owned(), for_clients(address)));
+        if config.discovery.transports.is_empty() {
+            let address = self.signal_advertised.unwrap_or(self.signal);
+            config.discovery.transports.push((kind.to_owned(), for_clients(address)));
+        }
         Ok(Fetch::start_with(config, parts).await?)
     }
 

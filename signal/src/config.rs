@@ -19,6 +19,8 @@ pub struct SignalConfig {
     pub tcp: Option<Listen>,
     /// Where TLS is listened on, if at all.
     pub tls: Option<TlsListen>,
+    /// Where health and metrics are served to the operator, if they are; for no one else's eyes.
+    pub private: Option<Listen>,
     /// The heartbeat given to clients without a wish.
     pub heartbeat_default: Duration,
     /// The shortest heartbeat given.
@@ -51,6 +53,7 @@ impl Default for SignalConfig {
         Self {
             tcp: Some(Listen::Address(SocketAddr::from(([127, 0, 0, 1], DEFAULT_PORT)))),
             tls: None,
+            private: None,
             heartbeat_default: session.heartbeat_default,
             heartbeat_min: session.heartbeat_min,
             heartbeat_max: session.heartbeat_max,

@@ -273,7 +273,9 @@ impl<T: Transport> Connection<T> {
         let telemetry = &self.place.node.telemetry;
         match frame {
             ServerFrame::Welcome(_) => telemetry.welcomes.add_one(),
-            ServerFrame::Notice(_) => telemetry.notices.add_one(),
+            ServerFrame::Notice(notice) => {
+                telemetry.noticed(notice.message_id, self.place.node.clock.unix_ms());
+            }
             ServerFrame::Error { code, .. } => telemetry.error_sent(*code),
             ServerFrame::Typing(_) | ServerFrame::Pong { .. } | ServerFrame::GoAway(_) => {}
         }

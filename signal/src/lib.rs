@@ -15,6 +15,7 @@
 //! - `watch`: the stream to the content service
 //! - `grpc`: the same when that is another process
 //! - `telemetry`: counters and log limits
+//! - `operator`: health and metrics over HTTP
 //! - `error`: why the service does not start
 
 mod service;
@@ -51,6 +52,8 @@ pub use grpc::{FetchUrl, GrpcWatch, GrpcWatchConfig, GrpcWatchError, InvalidFetc
 
 mod telemetry;
 pub use telemetry::SignalStats;
+
+mod operator;
 
 mod error;
 pub use error::{SignalError, TlsError};

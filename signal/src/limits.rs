@@ -62,3 +62,8 @@ pub const ACKS_PENDING_MAX: usize = 1_000_000;
 pub const LOG_LINES_PER_WINDOW: u32 = 10;
 /// See [`LOG_LINES_PER_WINDOW`].
 pub const LOG_WINDOW: Duration = Duration::from_secs(10);
+
+/// Connections to the operator's listener at a time; others wait.
+pub const OPERATOR_CONNECTIONS_MAX: usize = 64;
+/// A request there must arrive, and its answer be taken, within this time.
+pub const OPERATOR_TIMEOUT: Duration = Duration::from_secs(10);

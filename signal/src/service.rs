@@ -18,7 +18,8 @@ use crate::{
     limits::ALARM_TICK,
     listener::{Acceptor, Security, bind},
     node::{Node, now},
-    telemetry::SignalStats,
+    operator,
+    telemetry::{self, SignalStats},
     tls::Handshake,
     watch::WatchClient,
 };
@@ -32,6 +33,7 @@ pub struct Signal {
     drain: Drain,
     tcp_addr: Option<SocketAddr>,
     tls_addr: Option<SocketAddr>,
+    private_addr: Option<SocketAddr>,
     acceptors: Vec<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
     /// Ends the acceptors and the handshakes.
@@ -53,12 +55,15 @@ impl Signal {
         if config.tcp.is_none() && config.tls.is_none() {
             return Err(SignalError::NoListener);
         }
+        // Before anything counts.
+        telemetry::recorder();
         let node = Node::new(&config);
         let mut signal = Self {
             node,
             drain: config.drain,
             tcp_addr: None,
             tls_addr: None,
+            private_addr: None,
             acceptors: Vec::new(),
             background: Vec::new(),
             stop_accepting: CancellationToken::new(),
@@ -73,6 +78,12 @@ impl Signal {
             let handshake = Handshake::new(tls.certificates)?;
             let slots = Arc::new(Semaphore::new(config.handshakes_in_flight_max.max(1)));
             signal.tls_addr = Some(signal.accept(listener, Security::Tls { handshake, slots })?);
+        }
+        if let Some(listen) = config.private {
+            let listener = bind(listen, &config.sockets)?;
+            signal.private_addr = Some(listener.local_addr().map_err(SignalError::Listener)?);
+            let operator = operator::serve(listener, Arc::clone(&signal.node), signal.stop.clone());
+            signal.background.push(tokio::spawn(operator));
         }
         let client = WatchClient::new(Arc::clone(&signal.node), watch, signal.stop.clone());
         signal.background.push(tokio::spawn(client.run()));
@@ -91,6 +102,12 @@ impl Signal {
     #[must_use]
     pub const fn tls_addr(&self) -> Option<SocketAddr> {
         self.tls_addr
+    }
+
+    /// Where health and metrics are served, if they are.
+    #[must_use]
+    pub const fn private_addr(&self) -> Option<SocketAddr> {
+        self.private_addr
     }
 
     /// What the service has done since its start.

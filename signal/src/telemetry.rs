@@ -4,15 +4,61 @@
 //! cannot fill a disk.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
-use metrics::{Counter, Gauge, counter, gauge};
-use nudge_proto::{CloseCode, watch::WatchError};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use nudge_proto::{
+    CloseCode, MessageId, Milestone,
+    milestone::{
+        MILESTONE_SECONDS, MILESTONE_SECONDS_BOUNDS, MILESTONE_SECONDS_MEANING, MILESTONES,
+        MILESTONES_MEANING, seconds_since,
+    },
+    watch::WatchError,
+};
 use parking_lot::Mutex;
 
 use crate::limits::{LOG_LINES_PER_WINDOW, LOG_WINDOW};
+
+/// The process's recorder; `None` when another service of the process, or its owner, has one already.
+pub(crate) fn recorder() -> Option<&'static PrometheusHandle> {
+    static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            let milestones = Matcher::Full(MILESTONE_SECONDS.to_owned());
+            PrometheusBuilder::new()
+                .set_buckets_for_metric(milestones, &MILESTONE_SECONDS_BOUNDS)
+                .and_then(PrometheusBuilder::install_recorder)
+                .ok()
+        })
+        .as_ref()
+}
+
+fn describe() {
+    describe_gauge!("nudge_signal_connections", "Connections, those before their hello included.");
+    describe_counter!("nudge_signal_accepted_total", "Connections accepted.");
+    describe_counter!("nudge_signal_rejected_total", "Connections turned away: the node was full.");
+    describe_counter!("nudge_signal_hellos_total", "Hellos with a genuine ticket.");
+    describe_counter!("nudge_signal_welcomes_total", "Sessions welcomed.");
+    describe_counter!("nudge_signal_notices_total", "Notices handed to sockets.");
+    describe_counter!(
+        "nudge_signal_handshakes_failed_total",
+        "TLS handshakes that failed or took too long."
+    );
+    describe_counter!("nudge_signal_watch_opened_total", "Times that the watch was opened.");
+    describe_counter!("nudge_signal_errors_total", "Connections closed with an error, by code.");
+    describe_gauge!("nudge_signal_watch_up", "1 while the watch is up, 0 while it is not.");
+    describe_counter!(MILESTONES, MILESTONES_MEANING);
+    describe_histogram!(MILESTONE_SECONDS, Unit::Seconds, MILESTONE_SECONDS_MEANING);
+}
 
 /// What a service has done since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,6 +96,8 @@ pub(crate) struct Telemetry {
     pub(crate) notices: Tally,
     pub(crate) handshakes_failed: Tally,
     watch_opened: Tally,
+    noticed: Counter,
+    noticed_seconds: Histogram,
     errors: AtomicU64,
     watch_up: Gauge,
     /// Why the watch is down, while it is.
@@ -60,7 +108,11 @@ pub(crate) struct Telemetry {
 
 impl Telemetry {
     pub(crate) fn new() -> Self {
+        describe();
+        let noticed = Milestone::Noticed.as_str();
         Self {
+            noticed: counter!(MILESTONES, "milestone" => noticed),
+            noticed_seconds: histogram!(MILESTONE_SECONDS, "milestone" => noticed),
             connections: gauge!("nudge_signal_connections"),
             accepted: Tally::new(counter!("nudge_signal_accepted_total")),
             rejected: Tally::new(counter!("nudge_signal_rejected_total")),
@@ -83,6 +135,16 @@ impl Telemetry {
 
     pub(crate) fn connection_closed(&self) {
         self.connections.decrement(1);
+    }
+
+    /// A notice went to a socket.
+    pub(crate) fn noticed(&self, message_id: Option<MessageId>, now_ms: u64) {
+        self.notices.add_one();
+        if let Some(message_id) = message_id {
+            self.noticed.increment(1);
+            self.noticed_seconds.record(seconds_since(message_id, now_ms));
+            tracing::debug!(target: "nudge_delivery", milestone = "noticed", %message_id, "delivery");
+        }
     }
 
     /// An error frame goes out.

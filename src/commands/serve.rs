@@ -1,10 +1,13 @@
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{cli::Serve, failure::Failure, machine, stop::Stop, system::System};
+use crate::{
+    cli::Serve, failure::Failure, machine, settings::Embedded, stop::Stop, system::System,
+};
 
 pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
-    let settings = serve.settings.with_file(serve.config.as_deref())?.resolve()?;
+    let as_json = serve.start.json;
+    let settings = Embedded::resolve(serve)?;
     let data_dir = settings.fetch.data_dir.clone();
     let mut stop = Stop::new()?;
     machine::make_room();
@@ -13,7 +16,7 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let server = system.server();
     let (url, fetch, signal_addr) = (server.url(), server.fetch(), server.front().signal);
     let certificate = system.certificate().map(|source| source.certificate().display().to_string());
-    if serve.json {
+    if as_json {
         let ready = json!({
             "url": url,
             "fetch": fetch.public_addr(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::findings::Findings;
-use crate::{failure::Failure, settings::Settings, system::System};
+use crate::{failure::Failure, settings::Embedded, system::System};
 
 /// One of the demo's own, or what runs already.
 pub(super) enum Servers {
@@ -35,15 +35,7 @@ impl Servers {
     }
 
     async fn start(data_dir: &Path, findings: &mut Findings) -> Result<Self, Failure> {
-        let anywhere = Some(([127, 0, 0, 1], 0).into());
-        let settings = Settings {
-            data_dir: Some(data_dir.to_owned()),
-            signal: anywhere,
-            fetch: anywhere,
-            private: anywhere,
-            ..Settings::default()
-        };
-        let system = System::start(settings.resolve()?).await?;
+        let system = System::start(Embedded::anywhere(data_dir.to_owned())).await?;
         let (url, signal) = (system.server().url(), system.server().front().signal);
         findings.happened(format!("server ready at {url}, signaling at {signal}"));
         Ok(Self::Own(Box::new(system)))

@@ -1,0 +1,123 @@
+//! All questions of a command answered, or what is wrong said.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use nudge_fetch::FetchConfig;
+use nudge_signal::{GrpcWatchConfig, SignalConfig};
+
+use super::{
+    ApiSettings, DeviceListener, MediaSettings, PrivateListener, PublicListeners, SignalOperator,
+    StoreSettings, WatchDoor,
+};
+use crate::{
+    cli::{FetchNode, Serve, SignalNode},
+    failure::Failure,
+    tls::TlsSource,
+};
+
+/// What `nudge serve` runs.
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    /// For the content service; what it tells of itself is filled in once the listeners stand.
+    pub(crate) fetch: FetchConfig,
+    /// Where signaling listens.
+    pub(crate) signal: SocketAddr,
+    /// Which certificate, if any.
+    pub(crate) tls: Option<TlsSource>,
+}
+
+/// What `nudge fetch` runs.
+#[derive(Debug)]
+pub(crate) struct FetchRole {
+    /// For the content service.
+    pub(crate) fetch: FetchConfig,
+    /// Which certificate, if any.
+    pub(crate) tls: Option<TlsSource>,
+}
+
+/// What `nudge signal` runs.
+#[derive(Debug)]
+pub(crate) struct SignalRole {
+    /// For the signaling service; its listener is filled in once the certificate is read.
+    pub(crate) signal: SignalConfig,
+    /// Where devices connect.
+    pub(crate) devices: SocketAddr,
+    /// Where the operator looks.
+    pub(crate) private: SocketAddr,
+    /// Where the fetch nodes are.
+    pub(crate) watch: GrpcWatchConfig,
+    /// Which certificate, if any.
+    pub(crate) tls: Option<TlsSource>,
+}
+
+impl Embedded {
+    /// A server over a folder on free ports of loopback.
+    pub(crate) fn anywhere(data_dir: PathBuf) -> Self {
+        let signal = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { fetch: FetchConfig::new(data_dir), signal, tls: None }
+    }
+
+    /// Answers every question of `nudge serve`.
+    pub(crate) fn resolve(serve: Serve) -> Result<Self, Failure> {
+        let Serve { store, media, api, devices, private, public, watch, .. } = serve;
+        public.check_public(&[("signal", devices.signal), ("fetch", private.fetch)])?;
+        let (fetch, tls) = content_service(store, media, api, private, &public, watch)?;
+        Ok(Self { fetch, signal: devices.signal, tls })
+    }
+}
+
+impl FetchRole {
+    /// Answers every question of `nudge fetch`.
+    pub(crate) fn resolve(node: FetchNode) -> Result<Self, Failure> {
+        let FetchNode { store, media, api, private, public, watch, .. } = node;
+        public.check_public(&[("fetch", private.fetch)])?;
+        let (mut fetch, tls) = content_service(store, media, api, private, &public, watch)?;
+        if fetch.discovery.transports.is_empty() {
+            let kind = if tls.is_some() { "tls" } else { "tcp" };
+            let nearby = format!(":{}", nudge_signal::DEFAULT_PORT);
+            fetch.discovery.transports.push((kind.to_owned(), nearby));
+        }
+        Ok(Self { fetch, tls })
+    }
+}
+
+impl SignalRole {
+    /// Answers every question of `nudge signal`.
+    pub(crate) fn resolve(node: SignalNode) -> Result<Self, Failure> {
+        let SignalNode { data_dir, devices, operator, public, watch, .. } = node;
+        let (DeviceListener { signal }, SignalOperator { private }) = (devices, operator);
+        public.check_public(&[("signal", signal)])?;
+        public.check_private(private, false)?;
+        let heartbeat_default = public.heartbeat()?;
+        Ok(Self {
+            signal: SignalConfig { heartbeat_default, ..SignalConfig::default() },
+            devices: signal,
+            private,
+            watch: watch.config()?,
+            tls: public.tls_source(&data_dir)?,
+        })
+    }
+}
+
+/// What the content service is told, with or without signaling beside it.
+fn content_service(
+    store: StoreSettings,
+    media: MediaSettings,
+    api: ApiSettings,
+    private: PrivateListener,
+    public: &PublicListeners,
+    watch: WatchDoor,
+) -> Result<(FetchConfig, Option<TlsSource>), Failure> {
+    public.check_private(private.private, watch.has_tls())?;
+    let mut fetch = store.config()?;
+    fetch.heartbeat = public.heartbeat()?;
+    fetch.public = private.fetch;
+    fetch.private = private.private;
+    media.fill(&mut fetch)?;
+    api.fill(&mut fetch)?;
+    watch.fill(&mut fetch)?;
+    // Last: both may make a file, and what is refused leaves nothing behind.
+    let tls = public.tls_source(&fetch.data_dir)?;
+    fetch.admin_token = Some(private.admin_token(&fetch.data_dir)?);
+    Ok((fetch, tls))
+}

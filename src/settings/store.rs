@@ -1,0 +1,152 @@
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use nudge_fetch::{
+    FetchConfig,
+    objects::{ObjectsConfig, RemoteConfig},
+    store::{
+        Database,
+        postgres::{Failover, PostgresOptions},
+        sqlite::{SqliteOptions, Synchronous},
+    },
+};
+
+use super::secret::secret;
+use crate::failure::Failure;
+
+/// Where everything but the media is kept.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct StoreSettings {
+    /// Folder of what is kept on this machine: database, media, certificate, admin token
+    #[arg(long, env = "NUDGE_DATA_DIR", value_name = "DIR", default_value = "nudge-data")]
+    pub(crate) data_dir: PathBuf,
+    /// "sqlite" for a file in the data folder, or postgres://USER:PASSWORD@HOST/DATABASE, with
+    /// ?sslmode=verify-full&sslrootcert=FILE for TLS that is checked [default: sqlite]
+    #[arg(long, env = "NUDGE_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub(crate) database: Option<String>,
+    /// File that the database's URL is in, to keep its password from the command line
+    #[arg(long, env = "NUDGE_DATABASE_FILE", value_name = "FILE")]
+    pub(crate) database_file: Option<PathBuf>,
+    /// Postgres: connections of this node for everything but sends and acks
+    #[arg(long, env = "NUDGE_DATABASE_CONNECTIONS", value_name = "COUNT", default_value_t = 16,
+        value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) database_connections: u32,
+    /// Postgres: further connections, each of which commits sends and acks
+    #[arg(long, env = "NUDGE_DATABASE_WRITERS", value_name = "COUNT", default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) database_writers: u32,
+    /// Postgres: the server gives up a statement after this many seconds
+    #[arg(long, env = "NUDGE_STATEMENT_TIMEOUT_S", value_name = "SECONDS", default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) statement_timeout_s: u64,
+    /// Postgres: what it means that another server, or another history, answers than before
+    #[arg(long, env = "NUDGE_FAILOVER", default_value = "epoch")]
+    pub(crate) failover: FailoverChoice,
+    /// SQLite: what a commit waits for before it is answered
+    #[arg(long, env = "NUDGE_SQLITE_SYNCHRONOUS", default_value = "full")]
+    pub(crate) sqlite_synchronous: SynchronousChoice,
+    /// Start although messages that were answered as sent can be lost with the power. For tests alone
+    #[arg(long, env = "NUDGE_ALLOW_UNSAFE_DURABILITY", num_args = 0..=1,
+        default_missing_value = "true", default_value = "false", action = clap::ArgAction::Set)]
+    pub(crate) allow_unsafe_durability: bool,
+}
+
+/// Where the media are kept.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Data")]
+pub(crate) struct MediaSettings {
+    /// A folder, or s3://BUCKET/PREFIX, gs://.., az://.. with the credentials in the variables that each
+    /// is used to (AWS_ACCESS_KEY_ID, AWS_ENDPOINT, ..) [default: the data folder]
+    #[arg(long, env = "NUDGE_OBJECTS", value_name = "DIR|URL")]
+    pub(crate) objects: Option<String>,
+    /// The folder of --objects is one that every node sees
+    #[arg(long, env = "NUDGE_SHARED_DIRECTORY", num_args = 0..=1,
+        default_missing_value = "true", default_value = "false", action = clap::ArgAction::Set)]
+    pub(crate) shared_directory: bool,
+    /// What nodes tell each other over: "store" follows the database, nats://HOST:4222 (several with
+    /// commas between), or postgres://.. beside a pooler [default: store]
+    #[arg(long, env = "NUDGE_BUS", value_name = "URL", hide_env_values = true)]
+    pub(crate) bus: Option<String>,
+    /// File that the bus's URL is in, to keep its password from the command line
+    #[arg(long, env = "NUDGE_BUS_FILE", value_name = "FILE")]
+    pub(crate) bus_file: Option<PathBuf>,
+}
+
+/// What another server means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailoverChoice {
+    /// Commits may be lost: a new epoch begins, and clients read again
+    Epoch,
+    /// The standby had every commit that was answered: nothing changes
+    Synchronous,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SynchronousChoice {
+    /// The disk
+    Full,
+    /// Nothing: refused without --allow-unsafe-durability
+    Off,
+}
+
+impl StoreSettings {
+    /// Fills in where the data are.
+    pub(crate) fn config(&self) -> Result<FetchConfig, Failure> {
+        let mut config = FetchConfig::new(self.data_dir.clone());
+        let url = secret("database", self.database.clone(), self.database_file.as_deref())?;
+        config.database = match url.as_deref() {
+            None | Some("sqlite") => Database::Sqlite(SqliteOptions {
+                synchronous: match self.sqlite_synchronous {
+                    SynchronousChoice::Full => Synchronous::Full,
+                    SynchronousChoice::Off => Synchronous::Off,
+                },
+                allow_unsafe_durability: self.allow_unsafe_durability,
+                ..SqliteOptions::default()
+            }),
+            Some(url) if url.contains("://") => Database::Postgres(PostgresOptions {
+                connections: self.database_connections,
+                writers: self.database_writers,
+                statement_timeout: Duration::from_secs(self.statement_timeout_s),
+                allow_unsafe_durability: self.allow_unsafe_durability,
+                failover: match self.failover {
+                    FailoverChoice::Epoch => Failover::Epoch,
+                    FailoverChoice::Synchronous => Failover::Synchronous,
+                },
+                ..PostgresOptions::new(url.to_owned())
+            }),
+            // It may be a password that stands in the wrong place.
+            Some(_) => {
+                return Err(Failure::configuration(
+                    "--database is neither \"sqlite\" nor a URL that begins with postgres://",
+                ));
+            }
+        };
+        Ok(config)
+    }
+}
+
+impl MediaSettings {
+    /// Fills in where the media are, and how nodes tell each other.
+    pub(super) fn fill(self, config: &mut FetchConfig) -> Result<(), Failure> {
+        let is_shared = self.shared_directory;
+        config.objects = match self.objects {
+            None if is_shared => {
+                return Err(Failure::configuration(
+                    "--shared-directory says something of the folder of --objects, and there is none",
+                ));
+            }
+            None => ObjectsConfig::InDataDir,
+            Some(url) if url.contains("://") => {
+                ObjectsConfig::Remote(RemoteConfig::from_env(&url).map_err(Failure::configuration)?)
+            }
+            Some(path) => ObjectsConfig::Directory { path: path.into(), is_shared },
+        };
+        if let Some(bus) = secret("bus", self.bus, self.bus_file.as_deref())? {
+            let wrong = |error| Failure::configuration(format!("--bus: {error}"));
+            config.bus = bus.parse().map_err(wrong)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use nudge_fetch::{FetchConfig, config::WatchGuard, private_tls};
+use nudge_proto::watch::WatchSecret;
+use nudge_signal::{FetchUrl, GrpcWatchConfig, watch_tls};
+
+use super::secret::{read_file, secret};
+use crate::{failure::Failure, tls::TlsSource};
+
+/// How a fetch node knows its signal nodes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Watch")]
+pub(crate) struct WatchDoor {
+    /// What signal nodes have to show; the new and the old one with a comma between while it changes
+    #[arg(long, env = "NUDGE_WATCH_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) watch_secret: Option<String>,
+    /// File that the watch secret is in, to keep it from the command line
+    #[arg(long, env = "NUDGE_WATCH_SECRET_FILE", value_name = "FILE")]
+    pub(crate) watch_secret_file: Option<PathBuf>,
+    /// Certificate of the private listener, "CERT.pem,KEY.pem" [default: it speaks no TLS]
+    #[arg(long, env = "NUDGE_PRIVATE_TLS", value_name = "FILES")]
+    pub(crate) private_tls: Option<String>,
+    /// File with the authority whose certificates signal nodes have to show
+    #[arg(long, env = "NUDGE_WATCH_CLIENT_CA", value_name = "FILE")]
+    pub(crate) watch_client_ca: Option<PathBuf>,
+}
+
+/// How a signal node reaches the fetch nodes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Watch")]
+pub(crate) struct WatchCall {
+    /// Private listener of the fetch nodes, http://HOST:7490 or https://..; several with commas between,
+    /// or one name that has several addresses
+    #[arg(long, env = "NUDGE_FETCH", value_name = "URL", value_delimiter = ',')]
+    pub(crate) fetch: Vec<String>,
+    /// What is shown to the fetch nodes
+    #[arg(long, env = "NUDGE_WATCH_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub(crate) watch_secret: Option<String>,
+    /// File that the watch secret is in, to keep it from the command line
+    #[arg(long, env = "NUDGE_WATCH_SECRET_FILE", value_name = "FILE")]
+    pub(crate) watch_secret_file: Option<PathBuf>,
+    /// File with the authority that the fetch nodes' certificates come from, for https
+    #[arg(long, env = "NUDGE_WATCH_CA", value_name = "FILE")]
+    pub(crate) watch_ca: Option<PathBuf>,
+    /// Certificate that is shown to the fetch nodes, "CERT.pem,KEY.pem"
+    #[arg(long, env = "NUDGE_WATCH_TLS", value_name = "FILES")]
+    pub(crate) watch_tls: Option<String>,
+}
+
+impl WatchDoor {
+    /// Whether the private listener speaks TLS.
+    pub(super) const fn has_tls(&self) -> bool {
+        self.private_tls.is_some()
+    }
+
+    /// Fills in who may open a watch.
+    pub(super) fn fill(self, config: &mut FetchConfig) -> Result<(), Failure> {
+        let shown = secret("watch-secret", self.watch_secret, self.watch_secret_file.as_deref())?;
+        let secrets = shown.iter().flat_map(|shown| shown.split(','));
+        let secrets = secrets.map(one_secret).collect::<Result<Vec<_>, _>>()?;
+        config.watch_guard = WatchGuard { secrets, certificate: self.watch_client_ca.is_some() };
+        let authority = self.watch_client_ca.as_deref().map(read_file).transpose()?;
+        if let Some(files) = self.private_tls {
+            let certificates = TlsSource::files("private-tls", &files)?.load()?;
+            let tls = private_tls(certificates as _, authority.as_deref());
+            config.private_tls = Some(tls.map_err(Failure::configuration)?);
+        }
+        Ok(())
+    }
+}
+
+impl WatchCall {
+    /// Where the fetch nodes are, and what is shown to them.
+    pub(super) fn config(self) -> Result<GrpcWatchConfig, Failure> {
+        let fetch = self.fetch.iter().map(|url| {
+            let wrong = |error| Failure::configuration(format!("--fetch: {error}"));
+            url.parse::<FetchUrl>().map_err(wrong)
+        });
+        let fetch = fetch.collect::<Result<Vec<_>, _>>()?;
+        if fetch.is_empty() {
+            return Err(Failure::configuration(
+                "--fetch is missing: name the private listener of a fetch node, http://HOST:7490",
+            ));
+        }
+        let shown = secret("watch-secret", self.watch_secret, self.watch_secret_file.as_deref())?;
+        let own = self.watch_tls.map(|files| TlsSource::files("watch-tls", &files)?.load());
+        let tls = match (self.watch_ca, own.transpose()?) {
+            (None, None) => None,
+            (None, Some(_)) => {
+                return Err(Failure::configuration(
+                    "--watch-tls needs --watch-ca: a certificate is shown over https alone",
+                ));
+            }
+            (Some(authority), own) => {
+                let tls = watch_tls(&read_file(&authority)?, own);
+                let wrong = |error| {
+                    Failure::configuration(format!("--watch-ca {}: {error}", authority.display()))
+                };
+                Some(tls.map_err(wrong)?)
+            }
+        };
+        Ok(GrpcWatchConfig { fetch, secret: shown.as_deref().map(one_secret).transpose()?, tls })
+    }
+}
+
+fn one_secret(text: &str) -> Result<WatchSecret, Failure> {
+    text.parse().map_err(|error| Failure::configuration(format!("--watch-secret: {error}")))
+}
