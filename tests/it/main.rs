@@ -4,7 +4,9 @@
 
 mod architecture;
 mod bench;
+mod chaos;
 mod demo;
+mod deploy;
 mod durability;
 mod kills;
 mod program;

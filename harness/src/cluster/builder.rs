@@ -21,6 +21,8 @@ pub struct ClusterBuilder {
     is_paired: bool,
     fetch_arguments: Vec<OsString>,
     signal_arguments: Vec<OsString>,
+    /// (API, signaling) as clients are told, if not the proxies.
+    advertised: Option<(String, String)>,
 }
 
 /// How the fetch nodes tell each other.
@@ -59,6 +61,7 @@ impl ClusterBuilder {
             is_paired: false,
             fetch_arguments: Vec::new(),
             signal_arguments: Vec::new(),
+            advertised: None,
         }
     }
 
@@ -88,6 +91,14 @@ impl ClusterBuilder {
     #[must_use]
     pub const fn paired(mut self) -> Self {
         self.is_paired = true;
+        self
+    }
+
+    /// Sends clients to a balancer of the caller's own, such as `https://localhost:7443` and
+    /// `tls://localhost:7400`.
+    #[must_use]
+    pub fn advertise(mut self, api: impl Into<String>, signal: impl Into<String>) -> Self {
+        self.advertised = Some((api.into(), signal.into()));
         self
     }
 
@@ -191,8 +202,9 @@ impl ClusterBuilder {
         arguments.extend(["--data-dir".into(), data_dir.into()]);
         arguments.extend(flag("--fetch", ports.public.address()));
         arguments.extend(flag("--private", ports.private.address()));
-        arguments.extend(words(["--advertise-signal", &format!("tcp://{signal}")]));
-        arguments.extend(words(["--advertise-fetch", &cluster.url()]));
+        let (api, signal) =
+            self.advertised.clone().unwrap_or_else(|| (cluster.url(), format!("tcp://{signal}")));
+        arguments.extend(words(["--advertise-fetch", &api, "--advertise-signal", &signal]));
         if let Some(nats) = &cluster.nats {
             arguments.extend(words(["--bus", &nats.url()]));
         }
