@@ -172,6 +172,8 @@ impl Fetch {
         );
         let auth = Arc::new(Auth::start(Arc::clone(&store), clock.clone()).await?);
         let milestones = Arc::new(Milestones::default());
+        // Before anybody is told of one.
+        let epoch = store.identity().await?.epoch;
         let hub = WatchHub::start(
             Arc::clone(&store),
             Arc::clone(&bus),
@@ -201,7 +203,7 @@ impl Fetch {
             health: Arc::clone(&health),
             hub: Arc::clone(&hub),
         };
-        upkeep::start(&app, &hub, &tasks, &stop);
+        upkeep::start(&app, &hub, epoch, &tasks, &stop);
         let cannot = |address| move |source| FetchError::Listen { address, source };
         Ok(Self {
             public: HttpServer::start(public, tls, public_router(app.clone()), Manner::Public)

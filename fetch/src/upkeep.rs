@@ -5,7 +5,7 @@ mod trusted;
 
 use std::{sync::Arc, time::Duration};
 
-use nudge_proto::MediumId;
+use nudge_proto::{Epoch, MediumId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -21,8 +21,14 @@ use crate::{
 };
 use trusted::{News, TrustedTime};
 
-/// Begins all of it; ends with `stop`.
-pub(crate) fn start(app: &App, hub: &Arc<WatchHub>, tasks: &TaskTracker, stop: &CancellationToken) {
+/// Begins all of it, with the store's epoch as it is known; ends with `stop`.
+pub(crate) fn start(
+    app: &App,
+    hub: &Arc<WatchHub>,
+    epoch: Epoch,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
     let spawn = |work: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
         let stop = stop.clone();
         tasks.spawn(async move {
@@ -34,7 +40,7 @@ pub(crate) fn start(app: &App, hub: &Arc<WatchHub>, tasks: &TaskTracker, stop: &
     spawn(Box::pin(collect_objects(app.clone())));
     spawn(Box::pin(continue_deletions(app.clone())));
     spawn(Box::pin(rotate_keys(app.clone(), Arc::clone(hub))));
-    spawn(Box::pin(follow_epoch(app.clone(), Arc::clone(hub))));
+    spawn(Box::pin(follow_epoch(app.clone(), Arc::clone(hub), epoch)));
     spawn(Box::pin(tidy_metrics()));
     spawn(Box::pin(account(app.clone())));
 }
@@ -142,16 +148,15 @@ async fn account(app: App) {
 }
 
 /// Another node, or the operator, may begin a new epoch at any time: whoever holds a connection hears of it.
-async fn follow_epoch(app: App, hub: Arc<WatchHub>) {
-    let mut known = None;
+async fn follow_epoch(app: App, hub: Arc<WatchHub>, mut known: Epoch) {
     loop {
         match app.store.identity().await {
-            Ok(StoreIdentity { epoch, .. }) => {
-                if known.replace(epoch).is_some_and(|before| before != epoch) {
-                    tracing::warn!(%epoch, "the store has a new epoch: every inbox is read again");
-                    hub.push_epoch(epoch);
-                }
+            Ok(StoreIdentity { epoch, .. }) if epoch != known => {
+                tracing::warn!(%epoch, "the store has a new epoch: every inbox is read again");
+                hub.push_epoch(epoch);
+                known = epoch;
             }
+            Ok(_) => {}
             Err(error) => tracing::debug!(%error, "the epoch could not be read"),
         }
         tokio::time::sleep(EPOCH_EVERY).await;

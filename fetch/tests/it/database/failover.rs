@@ -2,15 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nudge_fetch::store::{
-    Store, StoreError,
-    conformance::{Person, World},
-    postgres::{Failover, OpenError, PostgresOptions, PostgresStore},
+use nudge_fetch::{
+    FetchConfig, FetchParts,
+    store::{
+        self, PageLimits, Store, StoreError,
+        conformance::{Person, World},
+        postgres::{Failover, OpenError, PostgresOptions, PostgresStore},
+    },
 };
-use nudge_proto::{ConversationId, Cursor, Epoch};
+use nudge_proto::{ConversationId, Cursor, Epoch, watch::Down};
 use nudge_test_servers::Postgres;
 
 use super::{Database, few_connections, name_of, road::Road};
+use crate::{support::Service, watch::Node};
 
 /// A primary, a standby that stopped following it, and a world whose road leads to the primary.
 struct Pair {
@@ -90,7 +94,7 @@ async fn p3_a_standby_that_lost_commits_begins_one_new_epoch_for_all_nodes() {
     assert_eq!(Pair::epoch(&late).await, after, "the change is noticed once");
 
     let cursor = Cursor { epoch: before, seq: head };
-    let limits = nudge_fetch::store::PageLimits { entries: 10, bytes: 1 << 20 };
+    let limits = PageLimits { entries: 10, bytes: 1 << 20 };
     let page = others[0].inbox_page(pair.bob.user_id, cursor, limits, world.now()).await;
     let mismatch = StoreError::EpochMismatch { given: before.0, current: after.0 };
     assert_eq!(page, Err(mismatch), "a cursor of what was lost reads nothing");
@@ -113,4 +117,26 @@ async fn a_standby_that_is_said_to_be_synchronous_keeps_the_epoch() {
     pair.world.say(pair.bob, pair.direct, "still here").await;
     assert_eq!(pair.world.texts(pair.ada).await, ["kept", "still here"]);
     pair.world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_a_connection_hears_of_a_new_epoch() {
+    let url = Postgres::shared().database();
+    let options = few_connections(url.clone());
+    let use_it = |config: &mut FetchConfig| config.database = store::Database::Postgres(options);
+    let service = Service::start_with(use_it, FetchParts::default()).await;
+    let mut node = Node::open(&service).await;
+    // What another node does when it finds another server.
+    let another = "UPDATE store SET epoch = epoch + 1 RETURNING epoch";
+    let told = Postgres::shared().run_sql_in(name_of(&url), another).unwrap();
+    let epoch = Epoch(told.trim().parse().unwrap());
+    loop {
+        let down = node.next().await;
+        if let Down::EpochChanged { epoch: heard } = down {
+            assert_eq!(heard, epoch);
+            break;
+        }
+        assert!(matches!(down, Down::Keys(_)), "{down:?}");
+    }
+    service.fetch.shutdown().await;
 }

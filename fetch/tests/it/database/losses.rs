@@ -142,3 +142,22 @@ async fn p1_a_server_that_crashes_and_comes_back_costs_time_alone() {
     }
     world.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_freezes_and_thaws_costs_time_alone() {
+    let server = Postgres::start(PostgresOptions::default()).unwrap();
+    let world = world(server.database()).await;
+    let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+    let direct = world.direct(ada, bob).await;
+    server.freeze();
+    let sends = join_all((0..20).map(|n| world.say(ada, direct, format!("{n}"))));
+    let thaw = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(server.is_running());
+        server.thaw();
+    };
+    let (sent, ()) = futures::join!(sends, thaw);
+    assert_eq!(sent.len(), 20);
+    assert_eq!(world.texts(bob).await.len(), 20);
+    world.close().await;
+}
