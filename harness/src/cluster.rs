@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 pub use builder::{BusKind, ClusterBuilder};
 pub use error::ClusterError;
 pub use node::{Node, NodeReady};
+pub use nudge_test_servers::PostgresOptions;
 
 use crate::FaultProxy;
 

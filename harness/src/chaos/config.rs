@@ -21,6 +21,8 @@ pub struct ChaosConfig {
     pub pause_max: Duration,
     /// The longest time that a part is away.
     pub outage_max: Duration,
+    /// Observers pass an entry over now and then: what the judge is for.
+    pub observers_jump: bool,
     /// After the last fault, everything must have arrived within this time.
     pub settle_time: Duration,
 }
@@ -39,6 +41,7 @@ impl ChaosConfig {
             faults: super::Fault::ALL.to_vec(),
             pause_max: Duration::from_secs(3),
             outage_max: Duration::from_secs(4),
+            observers_jump: false,
             settle_time: Duration::from_secs(120),
         }
     }

@@ -16,6 +16,7 @@ pub(super) struct Observer {
     user_id: UserId,
     device_id: DeviceId,
     record: Arc<Record>,
+    jumps: bool,
     at: Mutex<At>,
 }
 
@@ -27,12 +28,17 @@ struct At {
 }
 
 impl Observer {
-    pub(super) fn new(user_id: UserId, api: Api, record: Arc<Record>) -> Result<Self, InvalidId> {
+    pub(super) fn new(
+        user_id: UserId,
+        api: Api,
+        record: Arc<Record>,
+        jumps: bool,
+    ) -> Result<Self, InvalidId> {
         let device_id = api.session().device_id.parse()?;
         let epoch = api.session().cursor.parse::<Cursor>().map_or(1, |cursor| cursor.epoch.0);
         // From the inbox's start: what came before this device is there, too.
         let at = Mutex::new(At { api, epoch, through: 0 });
-        Ok(Self { user_id, device_id, record, at })
+        Ok(Self { user_id, device_id, record, jumps, at })
     }
 
     /// Reads on now and then.
@@ -68,7 +74,7 @@ impl Observer {
             Ok(seen) => self.record.observed(seen),
             Err(error) => self.record.refused(format!("a page is malformed: {error}")),
         }
-        (at.epoch, at.through) = (page.epoch, page.through);
+        (at.epoch, at.through) = (page.epoch, page.through + u64::from(self.jumps));
         // Losing an ack is allowed; the next one says more.
         let _ = at.api.ack(&format!("{}.{}", page.epoch, page.through)).await;
         if page.through >= page.head { Reached::Head } else { Reached::Middle }

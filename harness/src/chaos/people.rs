@@ -54,7 +54,8 @@ impl People {
         }
         let mut gathered = Self { apps: Vec::new(), observers: Vec::new(), _folder: folder };
         for (person, conversations) in people.into_iter().zip(conversations) {
-            let observer = Observer::new(person.id, person.api, Arc::clone(record));
+            let jumps = config.observers_jump;
+            let observer = Observer::new(person.id, person.api, Arc::clone(record), jumps);
             gathered.observers.push(Arc::new(observer.map_err(failed("an id was to be read"))?));
             let app = App::new(
                 person.id,
