@@ -84,6 +84,12 @@ pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
 pub const WATCH_MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The HTTP/2 windows of a watch, in bytes: what one end sends ahead of what the other has read.
 pub const WATCH_WINDOW_BYTES: u32 = 256 * 1024;
+/// The time between two small messages of a watch, in one direction; what comes meanwhile goes together.
+/// HTTP/2 ends a connection with many small frames that wait to be read, as an attack: some 700 at this
+/// window. Within the time in which pings find a dead peer there are fewer.
+pub const WATCH_MESSAGE_GAP: Duration = Duration::from_millis(10);
+/// A message of a watch that has so many items is not small.
+pub const WATCH_LARGE_BATCH: usize = 16;
 /// Either end of a watch asks the other for a sign of life this often.
 pub const WATCH_PING_INTERVAL: Duration = Duration::from_secs(3);
 /// Without a sign of life within this time the watch is broken.

@@ -3,19 +3,21 @@
 use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use axum::Router;
-use futures::{Stream, StreamExt, future::ready, stream::BoxStream};
+use futures::{Stream, StreamExt, future, stream::BoxStream};
 use nudge_proto::{
-    limits::WATCH_MESSAGE_BYTES_MAX,
+    limits::{WATCH_LARGE_BATCH, WATCH_MESSAGE_BYTES_MAX, WATCH_MESSAGE_GAP},
     pb::watch::{
         self as pb,
         watch_server::{self, SERVICE_NAME, WatchServer},
     },
     watch::{DownStream, InvalidBatch, UpStream, Watch, WatchError, decode_up, encode_down},
 };
+use tokio::time::{Instant, Sleep, sleep};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::HubWatch;
@@ -50,7 +52,8 @@ impl watch_server::Watch for WatchService {
         let broken = Broken::default();
         let up = upward(request.into_inner(), broken.clone());
         let down = self.hub.open(up).await.map_err(|error| refused(&error))?;
-        Ok(Response::new(Downward { down, broken, is_over: false }.boxed()))
+        let pause = Box::pin(sleep(Duration::ZERO));
+        Ok(Response::new(Downward { down, pause, broken, is_over: false }.boxed()))
     }
 }
 
@@ -109,13 +112,15 @@ fn upward(batches: Streaming<pb::WatchUp>, broken: Broken) -> UpStream {
                 None
             }
         })
-        .take_while(|batch| ready(batch.is_some()))
-        .filter_map(ready)
+        .take_while(|batch| future::ready(batch.is_some()))
+        .filter_map(future::ready)
         .boxed()
 }
 
 struct Downward {
     down: DownStream,
+    /// After a small batch.
+    pause: Pin<Box<Sleep>>,
     broken: Broken,
     is_over: bool,
 }
@@ -127,9 +132,15 @@ impl Stream for Downward {
         if self.is_over {
             return Poll::Ready(None);
         }
-        let next = std::task::ready!(self.down.poll_next_unpin(context));
+        ready!(self.pause.as_mut().poll(context));
+        let next = ready!(self.down.poll_next_unpin(context));
         Poll::Ready(match next {
-            Some(Ok(batch)) => Some(Ok(encode_down(&batch))),
+            Some(Ok(batch)) => {
+                if batch.len() < WATCH_LARGE_BATCH {
+                    self.pause.as_mut().reset(Instant::now() + WATCH_MESSAGE_GAP);
+                }
+                Some(Ok(encode_down(&batch)))
+            }
             Some(Err(error)) => {
                 self.is_over = true;
                 Some(Err(refused(&error)))

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use futures::{
@@ -14,11 +15,11 @@ use futures::{
     stream,
 };
 use nudge_proto::{
-    limits::WATCH_MESSAGE_BYTES_MAX,
+    limits::{WATCH_LARGE_BATCH, WATCH_MESSAGE_BYTES_MAX, WATCH_MESSAGE_GAP},
     pb::watch::{WatchDown, WatchUp, watch_client::WatchClient},
     watch::{DownStream, InvalidBatch, UpStream, WatchError, decode_down, encode_up},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep, timeout};
 use tonic::{Code, Request, Status, Streaming};
 
 use super::{config::Target, connection::Connection};
@@ -58,7 +59,11 @@ pub(super) async fn open(
 }
 
 /// What is said, once it is accepted.
-struct Upward(FlattenStream<Accepted>);
+struct Upward {
+    batches: FlattenStream<Accepted>,
+    /// After a small batch.
+    pause: Pin<Box<Sleep>>,
+}
 
 type Accepted = Map<oneshot::Receiver<UpStream>, fn(Result<UpStream, Canceled>) -> UpStream>;
 
@@ -66,7 +71,8 @@ impl Upward {
     fn once(accepted: oneshot::Receiver<UpStream>) -> Self {
         let or_nothing =
             |up: Result<UpStream, Canceled>| up.unwrap_or_else(|_| stream::empty().boxed());
-        Self(accepted.map(or_nothing as fn(_) -> _).flatten_stream())
+        let batches = accepted.map(or_nothing as fn(_) -> _).flatten_stream();
+        Self { batches, pause: Box::pin(sleep(Duration::ZERO)) }
     }
 }
 
@@ -74,7 +80,11 @@ impl Stream for Upward {
     type Item = WatchUp;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<WatchUp>> {
-        let batch = ready!(self.0.poll_next_unpin(context));
+        ready!(self.pause.as_mut().poll(context));
+        let batch = ready!(self.batches.poll_next_unpin(context));
+        if batch.as_ref().is_some_and(|batch| batch.len() < WATCH_LARGE_BATCH) {
+            self.pause.as_mut().reset(Instant::now() + WATCH_MESSAGE_GAP);
+        }
         Poll::Ready(batch.map(|batch| encode_up(&batch)))
     }
 }
