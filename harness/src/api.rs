@@ -64,6 +64,12 @@ impl Api {
         Self::trusting(base, None)
     }
 
+    /// The same user at another node of the same service.
+    #[must_use]
+    pub fn at(&self, base: impl Into<String>) -> Self {
+        Self { base: base.into(), ..self.clone() }
+    }
+
     /// The same, trusting a certificate of the server's own, in PEM.
     ///
     /// # Errors

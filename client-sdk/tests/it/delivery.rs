@@ -1,13 +1,43 @@
 use std::time::Duration;
 
 use nudge_client_sdk::{ChangeKind, ConversationSeq, Event, Role, UpdateKind};
-use nudge_harness::System;
+use nudge_harness::{System, SystemBuilder};
 
 use super::support::{device, until};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_text_arrives_and_comes_back_as_a_receipt() {
-    let system = System::builder().start().await.unwrap();
+/// Each test with signal and fetch joined within the process, and by gRPC as two processes are.
+macro_rules! however_joined {
+    ($($name:ident),* $(,)?) => {
+        mod in_process {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::System::builder()).await;
+            })*
+        }
+
+        mod over_grpc {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::System::builder().watch_over_grpc()).await;
+            })*
+        }
+    };
+}
+
+however_joined! {
+    a_text_arrives_and_comes_back_as_a_receipt,
+    who_was_away_gets_everything_in_order_and_once,
+    all_devices_of_both_sides_get_a_message_and_the_sending_one_only_its_outcome,
+    a_group_tells_its_members_of_messages_and_changes,
+    typing_passes_by,
+    p4_with_every_bus_message_lost_everything_arrives_within_a_heartbeat,
+    p4_a_connection_that_died_silently_costs_a_heartbeat_and_no_message,
+    everything_works_over_tls,
+    services_may_restart_at_any_time,
+}
+
+async fn a_text_arrives_and_comes_back_as_a_receipt(joined: SystemBuilder) {
+    let system = joined.start().await.unwrap();
     let (mut ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
     bob.link_is_up().await;
     let talk = ada.direct_with("bob").await;
@@ -33,9 +63,8 @@ async fn a_text_arrives_and_comes_back_as_a_receipt() {
     system.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn who_was_away_gets_everything_in_order_and_once() {
-    let system = System::builder().start().await.unwrap();
+async fn who_was_away_gets_everything_in_order_and_once(joined: SystemBuilder) {
+    let system = joined.start().await.unwrap();
     let (ada, bob) = (device(&system, "ada").await, device(&system, "bob").await);
     let talk = ada.direct_with("bob").await;
     let mut bob = bob.restarted(&system).await;
@@ -67,9 +96,10 @@ async fn who_was_away_gets_everything_in_order_and_once() {
     system.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn all_devices_of_both_sides_get_a_message_and_the_sending_one_only_its_outcome() {
-    let system = System::builder().start().await.unwrap();
+async fn all_devices_of_both_sides_get_a_message_and_the_sending_one_only_its_outcome(
+    joined: SystemBuilder,
+) {
+    let system = joined.start().await.unwrap();
     let mut ada = device(&system, "ada").await;
     let mut ada_laptop = device(&system, "ada").await;
     let (mut bob, mut bob_laptop) = (device(&system, "bob").await, device(&system, "bob").await);
@@ -87,9 +117,8 @@ async fn all_devices_of_both_sides_get_a_message_and_the_sending_one_only_its_ou
     system.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_group_tells_its_members_of_messages_and_changes() {
-    let system = System::builder().start().await.unwrap();
+async fn a_group_tells_its_members_of_messages_and_changes(joined: SystemBuilder) {
+    let system = joined.start().await.unwrap();
     let ada = device(&system, "ada").await;
     let (mut bob, mut cleo) = (device(&system, "bob").await, device(&system, "cleo").await);
     let bob_id = ada.client.find_user("bob").await.unwrap().id;
@@ -123,9 +152,8 @@ async fn a_group_tells_its_members_of_messages_and_changes() {
     system.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn typing_passes_by() {
-    let system = System::builder().start().await.unwrap();
+async fn typing_passes_by(joined: SystemBuilder) {
+    let system = joined.start().await.unwrap();
     let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
     bob.link_is_up().await;
     let talk = ada.direct_with("bob").await;
@@ -142,10 +170,10 @@ async fn typing_passes_by() {
     system.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn p4_with_every_bus_message_lost_everything_arrives_within_a_heartbeat() {
-    let system =
-        System::builder().deaf_bus().heartbeat(Duration::from_secs(1)).start().await.unwrap();
+async fn p4_with_every_bus_message_lost_everything_arrives_within_a_heartbeat(
+    joined: SystemBuilder,
+) {
+    let system = joined.deaf_bus().heartbeat(Duration::from_secs(1)).start().await.unwrap();
     let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
     bob.link_is_up().await;
     let talk = ada.direct_with("bob").await;
@@ -159,10 +187,10 @@ async fn p4_with_every_bus_message_lost_everything_arrives_within_a_heartbeat() 
     system.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn p4_a_connection_that_died_silently_costs_a_heartbeat_and_no_message() {
-    let system =
-        System::builder().signal_proxy().heartbeat(Duration::from_secs(1)).start().await.unwrap();
+async fn p4_a_connection_that_died_silently_costs_a_heartbeat_and_no_message(
+    joined: SystemBuilder,
+) {
+    let system = joined.signal_proxy().heartbeat(Duration::from_secs(1)).start().await.unwrap();
     let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
     bob.link_is_up().await;
     let talk = ada.direct_with("bob").await;
@@ -207,9 +235,8 @@ async fn messages_arrive_by_polling_while_there_is_no_signaling_at_all() {
     system.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn everything_works_over_tls() {
-    let system = System::builder().tls().start().await.unwrap();
+async fn everything_works_over_tls(joined: SystemBuilder) {
+    let system = joined.tls().start().await.unwrap();
     let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
     bob.link_is_up().await;
     let talk = ada.direct_with("bob").await;
@@ -220,9 +247,8 @@ async fn everything_works_over_tls() {
     system.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn services_may_restart_at_any_time() {
-    let system = System::builder().start().await.unwrap();
+async fn services_may_restart_at_any_time(joined: SystemBuilder) {
+    let system = joined.start().await.unwrap();
     let (ada, mut bob) = (device(&system, "ada").await, device(&system, "bob").await);
     bob.link_is_up().await;
     let talk = ada.direct_with("bob").await;

@@ -1,6 +1,6 @@
 //! How signal and fetch are joined: by calls, or by gRPC as two processes would be.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nudge_fetch::{Fetch, FetchConfig, private_tls};
 use nudge_proto::watch::{InvalidWatchSecret, WatchSecret};
@@ -68,6 +68,8 @@ impl System {
             return Ok(());
         }
         config.watch_guard.secrets = vec![secret()?];
+        // There is no other node to go to.
+        config.move_time = Duration::from_millis(300);
         if let Some(certificates) = &self.front.certificates {
             let tls = private_tls(Arc::clone(certificates) as _, None);
             config.private_tls = Some(tls.map_err(|error| SystemError::Watch(error.to_string()))?);

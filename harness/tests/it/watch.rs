@@ -1,5 +1,9 @@
 //! The watch over gRPC, between real services, over a line that is cut and frozen.
 
+mod misuse;
+mod nodes;
+mod storm;
+
 use std::time::Duration;
 
 use futures::StreamExt;
