@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use nudge_proto::watch::Watch;
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -18,7 +18,7 @@ use crate::{
     objects::{self, ObjectError, Objects, ObjectsConfig},
     readiness,
     server::{HttpServer, Manner},
-    store::{OpenError, Store, StoreError},
+    store::{Database, OpenError, Store, StoreError},
     telemetry, upkeep,
     watch::{HubWatch, WatchHub},
 };
@@ -59,6 +59,16 @@ pub enum FetchError {
     /// The place for media cannot be used.
     #[error(transparent)]
     Objects(#[from] ObjectError),
+    /// A directory that other nodes do not see.
+    #[error(
+        "many nodes share a Postgres database, and {path} is a directory of this machine: give an \
+         object store (s3://bucket/prefix), or declare that every node sees the same files there \
+         (--shared-directory)"
+    )]
+    NotShared {
+        /// The directory.
+        path: String,
+    },
     /// Media may be larger than the place takes.
     #[error(
         "an object store takes media of {most} bytes at most, and {allowed} are allowed: allow less"
@@ -131,6 +141,7 @@ impl Fetch {
             source,
         })?;
         check_guard(&config)?;
+        check_place(&config)?;
         // Ports first: they are the likeliest to be taken, and nothing is to undo then.
         let listeners = (listen(config.public).await?, listen(config.private).await?);
         let store = config.database.open(&config.data_dir).await?;
@@ -151,7 +162,6 @@ impl Fetch {
         // Before anything counts.
         telemetry::recorder();
         let FetchParts { clock, bus, objects } = parts;
-        check_size(&config)?;
         let objects = match objects {
             Some(objects) => objects,
             None => objects::open(&config.objects, &config.objects_path(), &store).await?,
@@ -268,13 +278,19 @@ impl Fetch {
     }
 }
 
-fn check_size(config: &FetchConfig) -> Result<(), FetchError> {
-    let (most, allowed) = (objects::MEDIUM_BYTES_MAX, config.upload_bytes_max);
-    let is_remote = matches!(config.objects, ObjectsConfig::Remote(_));
-    if is_remote && allowed > most {
-        Err(FetchError::MediaTooLarge { most, allowed })
-    } else {
-        Ok(())
+fn check_place(config: &FetchConfig) -> Result<(), FetchError> {
+    let not_shared = |path: &Path| FetchError::NotShared { path: path.display().to_string() };
+    let is_for_many = matches!(config.database, Database::Postgres(_));
+    match &config.objects {
+        ObjectsConfig::InDataDir if is_for_many => Err(not_shared(&config.objects_path())),
+        ObjectsConfig::Directory { path, is_shared: false } if is_for_many => Err(not_shared(path)),
+        ObjectsConfig::Remote(_) if config.upload_bytes_max > objects::MEDIUM_BYTES_MAX => {
+            let (most, allowed) = (objects::MEDIUM_BYTES_MAX, config.upload_bytes_max);
+            Err(FetchError::MediaTooLarge { most, allowed })
+        }
+        ObjectsConfig::InDataDir | ObjectsConfig::Directory { .. } | ObjectsConfig::Remote(_) => {
+            Ok(())
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod memory;
 mod node;
 mod outages;
 mod resuming;
+mod two_nodes;
 
 use std::{sync::Arc, time::Instant};
 

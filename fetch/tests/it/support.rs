@@ -12,6 +12,7 @@ use std::{
 
 use nudge_fetch::{
     Clock, Fetch, FetchConfig, FetchParts,
+    objects::ObjectsConfig,
     store::{Database, UnixMs, postgres::PostgresOptions},
 };
 use nudge_test_servers::Postgres;
@@ -63,6 +64,10 @@ impl Service {
         parts: FetchParts,
     ) -> Self {
         let mut config = FetchConfig::new(folder.path().to_owned());
+        if matches!(database, Database::Postgres(_)) {
+            let path = config.objects_path();
+            config.objects = ObjectsConfig::Directory { path, is_shared: true };
+        }
         config.database = database;
         change(&mut config);
         let database = config.database.clone();

@@ -1,6 +1,9 @@
 //! An S3 server of the tests.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+};
 
 use nudge_fetch::objects::RemoteConfig;
 use nudge_test_servers::S3;
@@ -13,10 +16,20 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// One that nobody stops.
+    /// One that nobody stops: ours, or by `NUDGE_TEST_S3=http://HOST:PORT` another that is to be tried, with
+    /// the same bucket and credentials.
     pub(crate) fn shared() -> Self {
-        static SHARED: LazyLock<Bucket> = LazyLock::new(Bucket::own);
+        static SHARED: LazyLock<Bucket> = LazyLock::new(|| {
+            let ours = Bucket::own();
+            std::env::var(OTHER_VARIABLE)
+                .map_or_else(|_| ours.clone(), |endpoint| Bucket { endpoint, ..ours.clone() })
+        });
         SHARED.clone()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.endpoint.trim_start_matches("http://").parse().unwrap()
     }
 
     /// One that the test may stop.
@@ -26,7 +39,7 @@ impl Bucket {
     }
 
     /// The same, by way of a proxy.
-    pub(crate) fn through(&self, address: std::net::SocketAddr) -> Self {
+    pub(crate) fn through(&self, address: SocketAddr) -> Self {
         Self { endpoint: format!("http://{address}"), ..self.clone() }
     }
 
@@ -41,3 +54,6 @@ impl Bucket {
         others.chain([("aws_endpoint".to_owned(), self.endpoint.clone())]).collect()
     }
 }
+
+/// Names an S3 server to try instead of ours.
+const OTHER_VARIABLE: &str = "NUDGE_TEST_S3";

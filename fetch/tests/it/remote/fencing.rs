@@ -20,7 +20,7 @@ struct Pair {
 impl Pair {
     async fn start() -> Self {
         let ground = Ground::new();
-        let gate = Gate::start(([127, 0, 0, 1], ground.bucket.server.port()).into()).await;
+        let gate = Gate::start(ground.bucket.address()).await;
         let older = ground.start(&ground.bucket.through(gate.address)).await;
         let newer = ground.start(&ground.bucket).await;
         ground.register(&newer).await;
