@@ -1,5 +1,6 @@
 //! The watch over gRPC, between real services, over a line that is cut and frozen.
 
+mod certificates;
 mod misuse;
 mod nodes;
 mod storm;
