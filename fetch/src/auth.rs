@@ -9,6 +9,7 @@ mod passwords;
 mod peer;
 mod refresh;
 mod revoked;
+mod turn;
 
 use std::{
     sync::{
@@ -24,21 +25,25 @@ use nudge_proto::{
     pb::content as pb,
     ticket::{TicketClaims, TicketKey},
 };
+use tokio::sync::Notify;
 
 use crate::{
     clock::Clock,
     limits::{
-        ACCESS_TOKEN_TIME, ATTEMPTS_PER_ADDRESS_AND_MINUTE, ATTEMPTS_PER_MINUTE, TICKET_TIME,
+        ACCESS_TOKEN_TIME, ATTEMPTS_PER_ADDRESS_AND_MINUTE, ATTEMPTS_PER_MINUTE, KEYS_READ_AGAIN,
+        TICKET_TIME,
     },
     store::{Refresh, Refreshed, Store, StoreError, UnixMs, User},
 };
 
 pub use admin_token::{AdminToken, InvalidAdminToken};
 pub use attempts::Attempts;
+use keys::Changed;
 pub use keys::Keys;
 pub use passwords::Passwords;
 pub use peer::Peer;
 pub use revoked::Revoked;
+use turn::Turn;
 
 /// Issues and checks credentials.
 #[derive(Debug)]
@@ -56,6 +61,10 @@ pub struct Auth {
     revoked: Revoked,
     /// When the keys were last read, in milliseconds since 1970.
     keys_read_at: AtomicU64,
+    /// To read the keys for a token whose key is not known here.
+    unknown_key: Turn,
+    /// The tickets' keys are others than before.
+    ticket_keys_changed: Notify,
 }
 
 /// Who is asking.
@@ -141,20 +150,30 @@ impl Auth {
             addresses: Attempts::new(ATTEMPTS_PER_ADDRESS_AND_MINUTE),
             revoked: Revoked::default(),
             keys_read_at: AtomicU64::new(0),
+            unknown_key: Turn::new(KEYS_READ_AGAIN),
+            ticket_keys_changed: Notify::new(),
             clock,
         };
-        auth.rotate().await?;
+        auth.reload_keys().await?;
         auth.reload_revoked().await?;
         Ok(auth)
     }
 
-    /// Makes new keys where the newest retired, and forgets old ones. Returns whether the tickets'
-    /// keys changed.
+    /// Makes new keys where the newest retired, and forgets old ones. Returns whether there are others
+    /// than before.
     ///
     /// # Errors
     ///
     /// When the store does not answer.
     pub async fn rotate(&self) -> Result<bool, AuthError> {
+        let changed = self.reload_keys().await?;
+        if changed.tickets {
+            self.ticket_keys_changed.notify_one();
+        }
+        Ok(changed.tickets || changed.access)
+    }
+
+    async fn reload_keys(&self) -> Result<Changed, AuthError> {
         let now = self.clock.now();
         let changed = self.keys.reload(self.store.as_ref(), now).await?;
         self.keys_read_at.store(now.0, Ordering::Relaxed);
@@ -166,6 +185,11 @@ impl Auth {
     pub fn keys_age(&self) -> Duration {
         let read_at = self.keys_read_at.load(Ordering::Relaxed);
         Duration::from_millis(self.clock.now().0.saturating_sub(read_at))
+    }
+
+    /// Waits until the tickets' keys are others than when this was last awaited; for one who waits.
+    pub async fn ticket_keys_changed(&self) {
+        self.ticket_keys_changed.notified().await;
     }
 
     /// Reads again which devices were revoked within an access token's life.
@@ -232,17 +256,30 @@ impl Auth {
         })
     }
 
-    /// Who an access token speaks for.
+    /// Who an access token speaks for. One whose key is not known here may be of a node that made a new key
+    /// since the keys were read.
     ///
     /// # Errors
     ///
     /// [`AuthError::AccessExpired`], [`AuthError::AccessInvalid`], [`AuthError::DeviceRevoked`].
-    pub fn caller(&self, access_token: &str) -> Result<Caller, AuthError> {
-        let caller = self.keys.check_access(access_token, self.clock.now().0 / 1000)?;
+    pub async fn caller(&self, access_token: &str) -> Result<Caller, AuthError> {
+        let check = || self.keys.check_access(access_token, self.clock.now().0 / 1000);
+        let mut checked = check();
+        if checked.is_err() && self.keys.lacks_key_of(access_token) {
+            self.unknown_key.take(self.read_keys()).await;
+            checked = check();
+        }
+        let caller = checked?;
         if self.revoked.contains(caller) {
             return Err(AuthError::DeviceRevoked);
         }
         Ok(caller)
+    }
+
+    async fn read_keys(&self) {
+        if let Err(error) = self.rotate().await {
+            tracing::warn!(%error, "the keys could not be read for a token");
+        }
     }
 
     /// Counts an anonymous attempt at a handle, before anything is looked up or hashed.

@@ -56,6 +56,8 @@ pub const CLOCK_STEP_MAX: Duration = Duration::from_secs(3600);
 pub const CLOCK_STEP_STANDS: Duration = Duration::from_secs(24 * 3600);
 /// A connect ticket's life.
 pub const TICKET_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The keys are read again for a token of an unknown key, but not within this time.
+pub const KEYS_READ_AGAIN: Duration = Duration::from_secs(1);
 /// A key makes tokens for this time.
 pub const KEY_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 

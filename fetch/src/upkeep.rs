@@ -39,7 +39,7 @@ pub(crate) fn start(
     spawn(Box::pin(sweep(app.clone())));
     spawn(Box::pin(collect_objects(app.clone())));
     spawn(Box::pin(continue_deletions(app.clone())));
-    spawn(Box::pin(rotate_keys(app.clone(), Arc::clone(hub))));
+    spawn(Box::pin(rotate_keys(app.clone())));
     spawn(Box::pin(follow_epoch(app.clone(), Arc::clone(hub), epoch)));
     spawn(Box::pin(tidy_metrics()));
     spawn(Box::pin(account(app.clone())));
@@ -132,11 +132,11 @@ async fn continue_deletions(app: App) {
     }
 }
 
-async fn rotate_keys(app: App, hub: Arc<WatchHub>) {
+async fn rotate_keys(app: App) {
     loop {
         tokio::time::sleep(KEYS_EVERY).await;
         match app.auth.rotate().await {
-            Ok(true) => hub.push_keys(),
+            Ok(true) => app.bus.publish(BusEvent::KeysChanged),
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the keys could not be read"),
         }

@@ -49,9 +49,20 @@ struct AccessClaims {
     exp: u64,
 }
 
+/// Which keys are others than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Changed {
+    pub(super) tickets: bool,
+    pub(super) access: bool,
+}
+
 impl Keys {
-    /// Reads the keys, making what is missing; true when the tickets' keys changed.
-    pub(super) async fn reload(&self, store: &dyn Store, now: UnixMs) -> Result<bool, AuthError> {
+    /// Reads the keys, making what is missing.
+    pub(super) async fn reload(
+        &self,
+        store: &dyn Store,
+        now: UnixMs,
+    ) -> Result<Changed, AuthError> {
         let ticket = load(store, KeyPurpose::Ticket, random_secret()?, TICKET_TIME, now).await?;
         let access =
             load(store, KeyPurpose::Access, new_ed25519()?, ACCESS_TOKEN_TIME, now).await?;
@@ -67,7 +78,11 @@ impl Keys {
             making: (making(&ticket, now), making(&access, now)),
         };
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = current.ticket != loaded.ticket;
+        let ids = |keys: &[AccessKey]| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
+        let changed = Changed {
+            tickets: current.ticket != loaded.ticket,
+            access: ids(&current.access) != ids(&loaded.access),
+        };
         *current = loaded;
         Ok(changed)
     }
@@ -99,6 +114,14 @@ impl Keys {
         };
         jsonwebtoken::encode(&header, &claims, &key.signing)
             .map_err(|error| AuthError::Internal(format!("cannot sign an access token: {error}")))
+    }
+
+    /// Whether this is a token whose key is none of these.
+    pub(super) fn lacks_key_of(&self, token: &str) -> bool {
+        let Ok(Header { kid: Some(kid), .. }) = jsonwebtoken::decode_header(token) else {
+            return false;
+        };
+        !self.read().access.iter().any(|key| key.id == kid)
     }
 
     pub(super) fn check_access(&self, token: &str, now_s: u64) -> Result<Caller, AuthError> {

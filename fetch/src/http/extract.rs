@@ -39,7 +39,7 @@ impl FromRequestParts<App> for Caller {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .ok_or(AuthError::AccessInvalid)?
             .1;
-        Ok(app.auth.caller(token.trim())?)
+        Ok(app.auth.caller(token.trim()).await?)
     }
 }
 

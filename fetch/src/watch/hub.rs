@@ -86,6 +86,7 @@ impl WatchHub {
         let listener = hub.bus.subscribe();
         hub.spawn(Arc::clone(&hub).listen(listener));
         hub.spawn(Arc::clone(&hub).sweep_forever());
+        hub.spawn(Arc::clone(&hub).push_changed_keys());
         hub
     }
 
@@ -130,7 +131,7 @@ impl WatchHub {
     }
 
     /// Tells every stream the tickets' keys.
-    pub fn push_keys(&self) {
+    fn push_keys(&self) {
         for down in lock(&self.streams).open.values() {
             down.push(Down::Keys(self.auth.ticket_keys()));
         }
@@ -229,10 +230,15 @@ impl WatchHub {
     }
 
     async fn reload_keys(self: Arc<Self>) {
-        match self.auth.rotate().await {
-            Ok(true) => self.push_keys(),
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "the keys could not be read"),
+        if let Err(error) = self.auth.rotate().await {
+            tracing::warn!(%error, "the keys could not be read");
+        }
+    }
+
+    async fn push_changed_keys(self: Arc<Self>) {
+        loop {
+            self.auth.ticket_keys_changed().await;
+            self.push_keys();
         }
     }
 
