@@ -56,6 +56,23 @@ impl Service {
         Self::start_in(folder, new_database(), clock_ms, change, parts).await
     }
 
+    /// A node on a database, with a clock of its own or that of another node.
+    pub(crate) async fn start_on(
+        database: Database,
+        clock_ms: Option<Arc<AtomicU64>>,
+        change: impl FnOnce(&mut FetchConfig),
+        parts: FetchParts,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock_ms = clock_ms.unwrap_or_else(|| Arc::new(AtomicU64::new(1_800_000_000_000)));
+        Self::start_in(folder, database, clock_ms, change, parts).await
+    }
+
+    /// For another node.
+    pub(crate) fn clock_ms(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.clock_ms)
+    }
+
     async fn start_in(
         folder: TempDir,
         database: Database,

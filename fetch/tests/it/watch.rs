@@ -1,6 +1,7 @@
 //! The watch, from the side of a signal node.
 
 mod hints;
+mod nodes;
 mod revocation;
 
 use std::{sync::Arc, time::Duration};
