@@ -45,8 +45,13 @@ impl App {
         let mut number = 0;
         while stop.run_until_cancelled(sleep(pace.pause())).await.is_some() {
             number += 1;
-            if let Err(error) = self.send_one(number, pace.file_bytes()).await {
-                self.record.refused(format!("{} could not send: {error}", self.user_id));
+            match self.send_one(number, pace.file_bytes()).await {
+                Ok(()) => {}
+                // It was not taken, and the person was told so.
+                Err(Error::State { .. }) => self.record.state_was_busy(),
+                Err(error) => {
+                    self.record.refused(format!("{} could not send: {error}", self.user_id));
+                }
             }
         }
     }
@@ -73,10 +78,16 @@ impl App {
         self.record.given(id, Content { text, media }, file_bytes);
         let app = Arc::clone(self);
         self.waiting.lock().await.spawn(async move {
-            match app.client.sent(id).await {
-                Ok(sent) => app.record.sent(app.user_id, begun_after, &sent),
-                Err(Error::Cancelled) => {}
-                Err(error) => app.record.refused(format!("{id} was not sent: {error}")),
+            loop {
+                match app.client.sent(id).await {
+                    Ok(sent) => return app.record.sent(app.user_id, begun_after, &sent),
+                    Err(Error::Cancelled) => return,
+                    Err(Error::State { .. }) => app.record.state_was_busy(),
+                    Err(error) => {
+                        return app.record.refused(format!("{id} was not sent: {error}"));
+                    }
+                }
+                sleep(STATE_PAUSE).await;
             }
         });
         Ok(())
@@ -90,9 +101,10 @@ impl App {
                 Ok(Some(Event::Update(update))) => update,
                 Ok(Some(_)) => continue,
                 Ok(None) => return,
-                Err(error) => {
-                    self.record.refused(format!("{} hears nothing: {error}", self.user_id));
-                    return;
+                Err(_) => {
+                    self.record.state_was_busy();
+                    sleep(STATE_PAUSE).await;
+                    continue;
                 }
             };
             match &update.kind {
@@ -105,8 +117,9 @@ impl App {
                 }
                 UpdateKind::Receipt(_) | UpdateKind::Change(_) | _ => {}
             }
-            if let Err(error) = self.client.confirm(update.position).await {
-                self.record.refused(format!("{} cannot confirm: {error}", self.user_id));
+            if self.client.confirm(update.position).await.is_err() {
+                // What was not confirmed is told again after a restart, no more.
+                self.record.state_was_busy();
             }
         }
     }
@@ -150,6 +163,9 @@ impl App {
         self.client.clone().close().await;
     }
 }
+
+/// A state folder that could not be read or written is tried again after this time.
+const STATE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A file of random bytes, and its digest.
 fn make_file(path: PathBuf, bytes: usize) -> (PathBuf, [u8; 32]) {

@@ -30,6 +30,8 @@ struct Seen {
     files: u64,
     file_bytes: u64,
     downloads: u64,
+    /// How often a state folder kept an app waiting until the SDK gave up.
+    busy_states: u64,
     /// Failures that no app or observer may meet.
     refusals: Vec<String>,
 }
@@ -105,6 +107,11 @@ impl Record {
         self.seen().history.observed(page);
     }
 
+    /// An app's state folder was not free in time: the SDK said so, and nothing was done.
+    pub(super) fn state_was_busy(&self) {
+        self.seen().busy_states += 1;
+    }
+
     pub(super) fn refused(&self, what: String) {
         self.seen().refusals.push(what);
     }
@@ -152,6 +159,7 @@ impl Record {
             files: seen.files,
             file_bytes: seen.file_bytes,
             downloads: seen.downloads,
+            busy_states: seen.busy_states,
             told: seen.latencies.len(),
             latency_p50: percentile(&seen.latencies, 50),
             latency_p99: percentile(&seen.latencies, 99),

@@ -43,6 +43,8 @@ pub struct Report {
     pub file_bytes: u64,
     /// Files that arrived, one for each reader.
     pub downloads: u64,
+    /// How often an app's state folder was not free in time: on a machine that is too busy for so many apps.
+    pub busy_states: u64,
     /// Deliveries to apps.
     pub told: usize,
     /// From the sender's knowing that it is sent to the reader's app being told: the median.
@@ -77,6 +79,7 @@ impl Report {
             "file_bytes": self.file_bytes,
             "deliveries": self.told,
             "downloads": self.downloads,
+            "busy_states": self.busy_states,
             "observed": {
                 "sends": self.summary.sends,
                 "messages": self.summary.messages,
@@ -127,6 +130,9 @@ impl fmt::Display for Report {
             self.told, self.downloads, self.latency_p50, self.latency_p99, self.latency_max
         )?;
         writeln!(formatter, "observers: {}", self.summary)?;
+        if self.busy_states > 0 {
+            writeln!(formatter, "state folders that were not free in time: {}", self.busy_states)?;
+        }
         writeln!(formatter, "everything had arrived {:.1?} after the last fault", self.settled_in)?;
         if self.is_ok() {
             return write!(
