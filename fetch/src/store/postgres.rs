@@ -41,7 +41,7 @@ mod users;
 mod views;
 mod visible;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use sqlx::{
@@ -51,6 +51,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::StoreError;
+use crate::telemetry;
 use acks::AckWork;
 use lanes::Lanes;
 pub use open::OpenError;
@@ -113,7 +114,7 @@ impl PostgresStore {
             Within<'c, 'env>,
         ) -> BoxFuture<'c, Result<T, StoreError>>,
     {
-        self.general.write(Repeat::Safe, work).await
+        counted(self.general.write(Repeat::Safe, work)).await
     }
 
     /// The same for what would happen twice: with an unknown outcome it ends as [`StoreError::Unavailable`].
@@ -124,8 +125,22 @@ impl PostgresStore {
             Within<'c, 'env>,
         ) -> BoxFuture<'c, Result<T, StoreError>>,
     {
-        self.general.write(Repeat::Never, work).await
+        counted(self.general.write(Repeat::Never, work)).await
     }
+}
+
+/// Counts a write by itself among the commits; a refusal is none.
+async fn counted<T>(write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let begun = Instant::now();
+    let written = write.await;
+    let has_failed = matches!(
+        written,
+        Err(StoreError::Unavailable(_) | StoreError::Undone(_) | StoreError::Full)
+    );
+    if has_failed || written.is_ok() {
+        telemetry::committed(1, begun.elapsed(), written.is_ok());
+    }
+    written
 }
 
 /// Connections that are made as they are needed, and checked before they are used.

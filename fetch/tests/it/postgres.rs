@@ -10,6 +10,7 @@ use nudge_fetch::store::{
 use nudge_test_servers::Postgres;
 
 mod groups;
+mod http;
 mod nodes;
 mod races;
 mod storm;
