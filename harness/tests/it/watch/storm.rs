@@ -66,13 +66,11 @@ async fn come(
         let (mut told, mut held) = (vec![nothing; devices.len()], 0);
         while held < devices.len() {
             for item in down.next().await.unwrap().unwrap() {
-                match item {
-                    Down::Held { session, generation, epoch, head } => {
-                        told[session as usize] = Known { generation, epoch, head };
-                        held += 1;
-                    }
-                    Down::Keys(_) => {}
-                    other => panic!("{other:?} is no difference"),
+                if let Down::Held { session, generation, epoch, head } = item {
+                    told[session as usize] = Known { generation, epoch, head };
+                    held += 1;
+                } else {
+                    assert!(matches!(item, Down::Keys(_)), "{item:?} is no difference");
                 }
             }
         }
