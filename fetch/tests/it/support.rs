@@ -81,12 +81,13 @@ impl Service {
         parts: FetchParts,
     ) -> Self {
         let mut config = FetchConfig::new(folder.path().to_owned());
-        if matches!(database, Database::Postgres(_)) {
+        config.database = database;
+        change(&mut config);
+        let is_postgres = matches!(config.database, Database::Postgres(_));
+        if is_postgres && config.objects == ObjectsConfig::InDataDir {
             let path = config.objects_path();
             config.objects = ObjectsConfig::Directory { path, is_shared: true };
         }
-        config.database = database;
-        change(&mut config);
         let database = config.database.clone();
         let heartbeat = config.heartbeat;
         let scheme = if config.tls.is_some() { "https" } else { "http" };
