@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod admin;
 mod bench;
 mod demo;
 mod messages;
@@ -14,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{failure::Failure, settings::arguments_with_file};
 
 pub(crate) use account::{Account, Devices, Login, Logout, Register};
+pub(crate) use admin::{Admin, AdminAction, AskMessage, AskSessions, AskStats, Kick, Nodes};
 pub(crate) use bench::{Bench, BenchIdle, BenchSend, Measurement};
 pub(crate) use demo::Demo;
 pub(crate) use messages::{Chat, Conversations, Download, History, Listen, Send};
@@ -78,7 +80,6 @@ pub(crate) enum Command {
     Devices(Devices),
     Bench(Bench),
     Migrate(Migrate),
-    /// Operate on the data of a server that is stopped
     Admin(Admin),
 }
 
@@ -90,21 +91,4 @@ pub(crate) enum Command {
 pub(crate) struct Migrate {
     #[command(flatten)]
     pub(crate) data: DataFolder,
-}
-
-/// Operate on the data of a server that is stopped
-#[derive(Args, Debug)]
-pub(crate) struct Admin {
-    #[command(subcommand)]
-    pub(crate) action: AdminAction,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AdminAction {
-    /// Begin a new epoch after a backup was restored, while the server is stopped
-    ///
-    /// What devices acknowledged after the backup was made, the restored store does not know: its
-    /// numbers would mean something else to them. In a new epoch every device reads its inbox from the
-    /// start; messages it has already are recognized by their ids.
-    NewEpoch(DataFolder),
 }

@@ -21,8 +21,13 @@ mod watch;
 
 pub(crate) use api::ApiSettings;
 pub(crate) use file::arguments_with_file;
-pub(crate) use listeners::{DeviceListener, PrivateListener, PublicListeners, SignalOperator};
+pub(crate) use listeners::{
+    ADMIN_TOKEN_FILE, DeviceListener, PrivateListener, PublicListeners, SignalOperator,
+};
 pub(crate) use role::{Embedded, FetchRole, SignalRole};
-pub(crate) use secret::read_file;
+pub(crate) use secret::{read_file, secret};
 pub(crate) use store::{MediaSettings, StoreSettings};
 pub(crate) use watch::{WatchCall, WatchDoor};
+
+#[cfg(test)]
+mod tests;

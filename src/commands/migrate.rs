@@ -1,6 +1,10 @@
 use std::sync::Arc;
 
-use nudge_fetch::{FetchConfig, durable::make_directory, store::Store};
+use nudge_fetch::{
+    FetchConfig,
+    durable::make_directory,
+    store::{Database, Store},
+};
 
 use crate::{cli::Migrate, failure::Failure};
 
@@ -8,14 +12,13 @@ use crate::{cli::Migrate, failure::Failure};
 pub(crate) async fn run(migrate: Migrate) -> Result<(), Failure> {
     let config = migrate.data.resolve()?;
     let store = open_store(&config).await?;
+    let place = match &config.database {
+        Database::Sqlite(_) => config.database_path().display().to_string(),
+        Database::Postgres(_) => "the database".to_owned(),
+    };
     let identity = store.identity().await?;
     store.close().await;
-    println!(
-        "{} is up to date (store {}, epoch {})",
-        config.database_path().display(),
-        identity.store_id,
-        identity.epoch
-    );
+    println!("{} is up to date (store {}, epoch {})", place, identity.store_id, identity.epoch);
     Ok(())
 }
 

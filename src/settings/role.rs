@@ -118,6 +118,8 @@ fn content_service(
     watch.fill(&mut fetch)?;
     // Last: both may make a file, and what is refused leaves nothing behind.
     let tls = public.tls_source(&fetch.data_dir)?;
+    // An unusable certificate is found before a token is made.
+    tls.as_ref().map(TlsSource::load).transpose()?;
     fetch.admin_token = Some(private.admin_token(&fetch.data_dir)?);
     Ok((fetch, tls))
 }

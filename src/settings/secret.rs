@@ -6,7 +6,7 @@ use crate::failure::Failure;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// What stands in the setting itself, or in its file; a file's last line break is not part of it.
-pub(super) fn secret(
+pub(crate) fn secret(
     name: &str,
     value: Option<String>,
     file: Option<&Path>,
