@@ -140,6 +140,7 @@ fn install() -> Option<PrometheusHandle> {
         .inspect_err(|error| tracing::info!(%error, "/metrics tells nothing of this service"))
         .ok()?;
     describe();
+    begin_at_zero();
     Some(recorder)
 }
 
@@ -163,6 +164,28 @@ fn describe() {
     describe_counter!(BUS_HEARD, "Events heard from other nodes.");
     describe_counter!(BUS_LOST, "Events for other nodes that were never carried.");
     describe_counter!(BUS_GAPS, "Times that something may have been lost, and was looked up.");
+}
+
+/// What has not happened yet is told as such, and not left out.
+fn begin_at_zero() {
+    for outcome in ["created", "repeated"] {
+        counter!(SENDS, "outcome" => outcome).increment(0);
+    }
+    for outcome in ["committed", "failed"] {
+        counter!(COMMITS, "outcome" => outcome).increment(0);
+    }
+    for milestone in Milestone::ALL {
+        counter!(MILESTONES, "milestone" => milestone.as_str()).increment(0);
+    }
+    for plain in [UNACCOUNTED, UPLOADED_BYTES, DOWNLOADED_BYTES] {
+        counter!(plain).increment(0);
+    }
+    for bus in [BUS_RECONNECTS, BUS_PUBLISHED, BUS_HEARD, BUS_LOST, BUS_GAPS] {
+        counter!(bus).increment(0);
+    }
+    // Within one process there is nothing that could be down.
+    gauge!(BUS_UP).set(1.0);
+    watched(0, 0);
 }
 
 const REQUESTS: &str = "nudge_fetch_requests_total";

@@ -109,6 +109,8 @@ pub(crate) struct Telemetry {
 impl Telemetry {
     pub(crate) fn new() -> Self {
         describe();
+        let violation = CloseCode::ProtocolViolation.as_str_name();
+        counter!("nudge_signal_errors_total", "code" => violation).increment(0);
         let noticed = Milestone::Noticed.as_str();
         Self {
             noticed: counter!(MILESTONES, "milestone" => noticed),

@@ -132,3 +132,51 @@ fn secrets_come_from_files_and_an_admin_token_is_made_once() {
     let failure = FetchRole::resolve(fetch(&both).unwrap()).unwrap_err().to_string();
     assert!(failure.contains("both given"), "{failure}");
 }
+
+const EXAMPLE: &str = include_str!("../../examples/nudge.toml");
+
+/// The example's lines for a command, without the marks that make them comments: (key, value).
+fn example_of(command: &str) -> Vec<(String, String)> {
+    let mut is_meant = false;
+    let mut settings = Vec::new();
+    for line in EXAMPLE.lines() {
+        if let Some(commands) = line.strip_prefix("## ") {
+            is_meant = commands.split(", ").any(|named| named == command);
+        } else if let Some((key, value)) =
+            line.strip_prefix('#').and_then(|it| it.split_once(" = "))
+            && is_meant
+            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        {
+            settings.push((key.to_owned(), value.to_owned()));
+        }
+    }
+    settings
+}
+
+#[test]
+fn the_example_has_every_setting_of_every_command_with_its_default() {
+    let mut cli = Cli::command();
+    cli.build();
+    for name in ["serve", "fetch", "signal"] {
+        let command = cli.find_subcommand(name).unwrap();
+        let example = example_of(name);
+        let not_settings = ["config", "json", "help", "version"];
+        for argument in
+            command.get_arguments().filter(|it| !not_settings.contains(&it.get_id().as_str()))
+        {
+            let id = argument.get_id().as_str();
+            let found: Vec<_> = example.iter().filter(|(key, _)| key == id).collect();
+            assert_eq!(found.len(), 1, "{id} of nudge {name}");
+            if let [default] = argument.get_default_values() {
+                let shown = found[0].1.trim_matches('"');
+                assert_eq!(shown, default.to_str().unwrap(), "{id} of nudge {name}");
+            }
+        }
+        let folder = Folder::new();
+        // One of each pair can be given.
+        let all = example.iter().filter(|(key, _)| !key.ends_with("_file"));
+        let all: String = all.map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let failure = parse(&[name, "--config", &folder.file(&all)]).err();
+        assert!(failure.is_none(), "{}", failure.unwrap());
+    }
+}
