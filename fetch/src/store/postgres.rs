@@ -1,8 +1,8 @@
 //! The store in Postgres: many nodes share one.
 //!
-//! Every write is a transaction that takes its locks in one order: conversations by id, users by id, inbox heads
-//! by user id, then the rest. It is READ COMMITTED: a statement that locks may have waited, hence what depends on
-//! the lock is read by the next statement. Every read is one snapshot.
+//! Every write is a transaction that takes its locks in one order: conversations, users, uploads, media, devices,
+//! members, pending fan-outs, inbox heads, receipts due; each kind by id. It is READ COMMITTED: a statement that
+//! locks may have waited, hence what depends on the lock is read by the next statement. Every read is one snapshot.
 
 mod accounts;
 mod acks;

@@ -8,7 +8,7 @@ use super::{
     fan_out::fan_out,
     members::{Joining, join},
     receipts::mark_due,
-    rows::{id, int, number},
+    rows::{id, ids, int, number},
 };
 use crate::store::{
     ChangeKind, Moved, Role, StoreError, UnixMs,
@@ -32,11 +32,43 @@ pub(super) async fn apply(
     deed: Deed,
     changes: &[ChangeKind],
 ) -> Result<Vec<Moved>, StoreError> {
+    hold_members(db, deed.conversation_id, changes).await?;
     let mut moved = Vec::new();
     for change in changes {
         moved.extend(apply_one(db, deed, change).await?);
     }
+    if changes.iter().any(|change| matches!(change, ChangeKind::Left(_) | ChangeKind::Removed(_))) {
+        // The others may have waited for him alone.
+        mark_due(db, &[deed.conversation_id], deed.now).await?;
+    }
     Ok(moved)
+}
+
+/// Whose rows change or go, before any inbox is locked: that is the order.
+async fn hold_members(
+    db: &mut PgConnection,
+    conversation_id: ConversationId,
+    changes: &[ChangeKind],
+) -> Result<(), StoreError> {
+    let concerned = |change: &ChangeKind| match change {
+        ChangeKind::Left(user) | ChangeKind::Removed(user) | ChangeKind::Role(user, _) => {
+            Some(*user)
+        }
+        ChangeKind::Created | ChangeKind::Joined(..) | ChangeKind::Title(_) => None,
+    };
+    let users: Vec<UserId> = changes.iter().filter_map(concerned).collect();
+    if users.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "SELECT 1 FROM members WHERE conversation_id = $1 AND user_id = ANY($2) \
+         ORDER BY user_id FOR UPDATE",
+    )
+    .bind(conversation_id.uuid())
+    .bind(ids(&users))
+    .fetch_all(db)
+    .await?;
+    Ok(())
 }
 
 /// Who comes is there when it is told, and who goes is still there.
@@ -130,10 +162,9 @@ async fn end_membership(
     .bind(deed.conversation_id.uuid())
     .bind(user_id.uuid())
     .bind(int(last.next().0))
-    .execute(&mut *db)
+    .execute(db)
     .await?;
-    // The others may have waited for him alone.
-    mark_due(db, &[deed.conversation_id], deed.now).await
+    Ok(())
 }
 
 async fn set_role(

@@ -24,7 +24,7 @@ pub(super) async fn fan_out(
     let mut earlier = Vec::new();
     for entry in entries {
         if matches!(entry.content, Content::Change(_)) {
-            let finished = pending::finish(db, entry.conversation_id).await?;
+            let finished = pending::finish(db, entry.conversation_id, entry.audience).await?;
             earlier.extend(finished.into_iter().flat_map(|done| done.moved));
         }
     }

@@ -12,7 +12,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    fan_out::give,
+    fan_out::{give, lock_heads},
     rows::{id, ids, int, number, time},
     send::is_pending,
     transactions::{Repeat, Transactions},
@@ -71,9 +71,7 @@ pub(super) async fn finish_sends(
             .iter()
             .filter_map(|(_, answer)| answer.as_ref().ok().map(|answer| answer.value.seq))
             .collect();
-        let mut finished = transactions
-            .write(Repeat::Safe, |db, _| Box::pin(finish_and_find(db, conversation_id, &wanted)))
-            .await;
+        let mut finished = finish_and_find(transactions, conversation_id, &wanted).await;
         for (_, answer) in answers {
             match (&mut finished, answer.as_mut()) {
                 (Ok(finished), Ok(answer)) => {
@@ -99,54 +97,77 @@ pub(super) struct FannedOut {
     pub(super) moved: Vec<Moved>,
 }
 
+type Finished = HashMap<ConversationSeq, FannedOut>;
+
 /// Finishes what is pending in the conversation, and finds what somebody else finished.
 async fn finish_and_find(
-    db: &mut PgConnection,
+    transactions: &Transactions,
     conversation_id: ConversationId,
     wanted: &[ConversationSeq],
-) -> Result<HashMap<ConversationSeq, FannedOut>, StoreError> {
-    let mut found = HashMap::new();
-    // Who waited for another one's fan-outs sees those that came meanwhile the next time.
+) -> Result<Finished, StoreError> {
+    let mut found = Finished::new();
+    // Who waited for another one's fan-outs sees those that came meanwhile the next time; in a transaction of its
+    // own, since no inbox may be locked after another one with a higher id.
     for _ in 0..FINISH_ROUNDS_MAX {
-        let finished = finish(db, conversation_id).await?;
-        found.extend(finished.into_iter().map(|done| (done.seq, done)));
+        let round = transactions
+            .write(Repeat::Safe, |db, _| Box::pin(finish_or_find(db, conversation_id, wanted)))
+            .await?;
+        for (seq, done) in round {
+            // What a round did itself is not forgotten for what the next one finds.
+            found.entry(seq).or_insert(done);
+        }
         if wanted.iter().all(|seq| found.contains_key(seq)) {
             return Ok(found);
-        }
-        let missing: Vec<_> = wanted.iter().filter(|seq| !found.contains_key(seq)).collect();
-        let rows = sqlx::query(
-            "SELECT seq, inbox_seq FROM send_receipts r WHERE conversation_id = $1 AND seq = ANY($2) \
-             AND NOT EXISTS (SELECT 1 FROM fan_outs f WHERE f.conversation_id = $1 AND f.seq = r.seq)",
-        )
-        .bind(conversation_id.uuid())
-        .bind(missing.into_iter().map(|seq| int(seq.0)).collect::<Vec<_>>())
-        .fetch_all(&mut *db)
-        .await?;
-        for row in &rows {
-            let seq = ConversationSeq(number(row, "seq")?);
-            let inbox_seq = InboxSeq(number(row, "inbox_seq")?);
-            found.insert(seq, FannedOut { seq, inbox_seq, moved: Vec::new() });
         }
     }
     Err(StoreError::Undone("the message is committed, but not yet in all inboxes".to_owned()))
 }
 
-/// Finishes what is pending in the conversation, in its order.
+async fn finish_or_find(
+    db: &mut PgConnection,
+    conversation_id: ConversationId,
+    wanted: &[ConversationSeq],
+) -> Result<Finished, StoreError> {
+    let finished = finish(db, conversation_id, &[]).await?;
+    let mut found: Finished = finished.into_iter().map(|done| (done.seq, done)).collect();
+    let missing: Vec<_> = wanted.iter().filter(|seq| !found.contains_key(seq)).collect();
+    if missing.is_empty() {
+        return Ok(found);
+    }
+    let rows = sqlx::query(
+        "SELECT seq, inbox_seq FROM send_receipts r WHERE conversation_id = $1 AND seq = ANY($2) \
+         AND NOT EXISTS (SELECT 1 FROM fan_outs f WHERE f.conversation_id = $1 AND f.seq = r.seq)",
+    )
+    .bind(conversation_id.uuid())
+    .bind(missing.into_iter().map(|seq| int(seq.0)).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await?;
+    for row in &rows {
+        let seq = ConversationSeq(number(row, "seq")?);
+        let inbox_seq = InboxSeq(number(row, "inbox_seq")?);
+        found.insert(seq, FannedOut { seq, inbox_seq, moved: Vec::new() });
+    }
+    Ok(found)
+}
+
+/// Finishes what is pending in the conversation, in its order. `others` are whose inboxes this transaction locks
+/// afterwards: it locks them with those that it needs now, by id.
 pub(super) async fn finish(
     db: &mut PgConnection,
     conversation_id: ConversationId,
+    others: &[UserId],
 ) -> Result<Vec<FannedOut>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT * FROM fan_outs WHERE conversation_id = $1 ORDER BY seq LIMIT $2 FOR UPDATE",
-    )
-    .bind(conversation_id.uuid())
-    .bind(FINISHED_AT_ONCE)
-    .fetch_all(&mut *db)
-    .await?;
+    let rows =
+        sqlx::query("SELECT * FROM fan_outs WHERE conversation_id = $1 ORDER BY seq FOR UPDATE")
+            .bind(conversation_id.uuid())
+            .fetch_all(&mut *db)
+            .await?;
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let mut pending = rows.iter().map(Pending::read).collect::<Result<Vec<_>, _>>()?;
+    let users = pending.iter().flat_map(|it| &it.audience).chain(others).map(|user| user.uuid());
+    lock_heads(db, users.collect()).await?;
     leave_out_who_has_it(db, conversation_id, &mut pending).await?;
     let entries: Vec<_> = pending.iter().map(|it| it.entry(conversation_id)).collect();
     let moved = give(db, &entries).await?;
@@ -272,14 +293,15 @@ pub(super) async fn finish_left_over(
     let mut moved = Vec::new();
     for row in &rows {
         let conversation_id: ConversationId = id(row, "conversation_id")?;
-        let finished =
-            transactions.write(Repeat::Safe, |db, _| Box::pin(finish(db, conversation_id))).await?;
+        let finished = transactions
+            .write(Repeat::Safe, |db, _| Box::pin(finish(db, conversation_id, &[])))
+            .await?;
         moved.extend(finished.into_iter().flat_map(|done| done.moved));
     }
     Ok(moved)
 }
 
-/// Fan-outs of one transaction.
+/// Fan-outs that one step looks at.
 const FINISHED_AT_ONCE: i64 = 64;
 /// More rounds than one are for who had to wait.
 const FINISH_ROUNDS_MAX: usize = 16;

@@ -163,6 +163,19 @@ pub(super) fn marked_member(row: &PgRow) -> Result<MarkedMember, StoreError> {
 async fn tell(db: &mut PgConnection, news: &[News], now: UnixMs) -> Result<Vec<Moved>, StoreError> {
     let conversations: Vec<_> = news.iter().map(|news| news.conversation_id.uuid()).collect();
     let users: Vec<_> = news.iter().map(|news| news.user_id.uuid()).collect();
+    sqlx::query(
+        "WITH held AS MATERIALIZED (SELECT m.conversation_id, m.user_id, n.receipt \
+             FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) AS n(conversation_id, user_id, receipt) \
+             JOIN members m ON m.conversation_id = n.conversation_id AND m.user_id = n.user_id \
+             ORDER BY m.conversation_id, m.user_id FOR NO KEY UPDATE OF m) \
+         UPDATE members m SET receipt = held.receipt FROM held \
+         WHERE m.conversation_id = held.conversation_id AND m.user_id = held.user_id",
+    )
+    .bind(&conversations)
+    .bind(&users)
+    .bind(news.iter().map(|news| &news.receipt[..]).collect::<Vec<_>>())
+    .execute(&mut *db)
+    .await?;
     lock_heads(db, users.clone()).await?;
     sqlx::query(
         "DELETE FROM inbox_entries e USING unnest($1::uuid[], $2::uuid[]) AS n(user_id, conversation_id) \
@@ -175,18 +188,5 @@ async fn tell(db: &mut PgConnection, news: &[News], now: UnixMs) -> Result<Vec<M
     .await?;
     let entries: Vec<_> = news.iter().map(|news| news.entry(now)).collect();
     let moved = give(db, &entries).await?;
-    sqlx::query(
-        "WITH held AS MATERIALIZED (SELECT m.conversation_id, m.user_id, n.receipt \
-             FROM unnest($1::uuid[], $2::uuid[], $3::bytea[]) AS n(conversation_id, user_id, receipt) \
-             JOIN members m ON m.conversation_id = n.conversation_id AND m.user_id = n.user_id \
-             ORDER BY m.conversation_id, m.user_id FOR NO KEY UPDATE OF m) \
-         UPDATE members m SET receipt = held.receipt FROM held \
-         WHERE m.conversation_id = held.conversation_id AND m.user_id = held.user_id",
-    )
-    .bind(conversations)
-    .bind(users)
-    .bind(news.iter().map(|news| &news.receipt[..]).collect::<Vec<_>>())
-    .execute(db)
-    .await?;
     Ok(moved.into_iter().flatten().collect())
 }

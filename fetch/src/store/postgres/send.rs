@@ -16,7 +16,7 @@ use super::{
     history,
     lanes::{Verdicts, Work},
     pending, send_facts,
-    send_rows::write,
+    send_rows::{write, write_receipts},
     transactions::{Repeat, Transactions},
 };
 use crate::store::{
@@ -107,6 +107,8 @@ async fn commit(
     let mut accepted = accepted(sends, &verdicts);
     let mut moved = vec![Vec::new(); accepted.len()];
     if !accepted.is_empty() {
+        // Inboxes last: whoever shares one with these conversations waits from here to the commit.
+        write(db, &accepted, &introduced(&accepted, &conversations)).await?;
         let entries = entries(&accepted, &conversations);
         match fan_out {
             FanOut::WithCommit => {
@@ -115,7 +117,7 @@ async fn commit(
             }
             FanOut::AfterCommit => pending::note(db, &accepted, &entries).await?,
         }
-        write(db, &accepted, &introduced(&accepted, &conversations)).await?;
+        write_receipts(db, &accepted).await?;
     }
     Ok(answers(verdicts, &accepted, moved))
 }

@@ -12,14 +12,13 @@ use crate::store::{
     sends::{Accepted, new_heads, newest_own},
 };
 
-/// Writes messages, send receipts, grants, heads, and what its members have to do with it.
+/// Writes messages, grants, heads, and what the members have to do with it.
 pub(super) async fn write(
     db: &mut PgConnection,
     accepted: &[Accepted<'_>],
     introduced: &HashSet<(ConversationId, UserId)>,
 ) -> Result<(), StoreError> {
     write_messages(db, accepted).await?;
-    write_receipts(db, accepted).await?;
     write_heads(db, accepted).await?;
     if accepted.iter().any(|accepted| !accepted.send.media.is_empty()) {
         write_grants(db, accepted).await?;
@@ -58,7 +57,8 @@ async fn write_messages(
     Ok(())
 }
 
-async fn write_receipts(
+/// Writes the send receipts, which say where the senders' own entries stand.
+pub(super) async fn write_receipts(
     db: &mut PgConnection,
     accepted: &[Accepted<'_>],
 ) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Rows of `users`, and who holds them.
 //!
-//! They stand between conversations and inbox heads in the order of locks. Whoever needs somebody to stay
+//! They stand after conversations in the order of locks. Whoever needs somebody to stay
 //! alive holds his row's key; whoever counts what he has holds the row; his deletion holds all of it.
 
 use nudge_proto::UserId;
