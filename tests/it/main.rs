@@ -5,9 +5,11 @@
 mod architecture;
 mod bench;
 mod chaos;
+mod cluster;
 mod demo;
 mod deploy;
 mod durability;
+mod failover;
 mod kills;
 mod program;
 mod python_example;
