@@ -95,17 +95,15 @@ fn read(path: &Path) -> Result<BTreeMap<String, Value>, Failure> {
 
 /// A list is a flag that is given several times.
 fn values(value: Value) -> Result<Vec<String>, String> {
-    match value.kind {
-        ValueKind::Array(values) => {
-            let one = |value: Value| {
-                let text = scalar(value)?;
-                // The flag would take it for two.
-                if text.contains(',') { Err("has a comma in it".to_owned()) } else { Ok(text) }
-            };
-            values.into_iter().map(one).collect()
-        }
-        _ => scalar(value).map(|value| vec![value]),
-    }
+    let Value { kind: ValueKind::Array(values), .. } = value else {
+        return scalar(value).map(|value| vec![value]);
+    };
+    let one = |value: Value| {
+        let text = scalar(value)?;
+        // The flag would take it for two.
+        if text.contains(',') { Err("has a comma in it".to_owned()) } else { Ok(text) }
+    };
+    values.into_iter().map(one).collect()
 }
 
 fn scalar(value: Value) -> Result<String, String> {
