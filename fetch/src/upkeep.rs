@@ -149,11 +149,12 @@ async fn account(app: App) {
 
 /// Another node, or the operator, may begin a new epoch at any time: whoever holds a connection hears of it.
 async fn follow_epoch(app: App, hub: Arc<WatchHub>, mut known: Epoch) {
+    hub.learn_epoch(known);
     loop {
         match app.store.identity().await {
             Ok(StoreIdentity { epoch, .. }) if epoch != known => {
                 tracing::warn!(%epoch, "the store has a new epoch: every inbox is read again");
-                hub.push_epoch(epoch);
+                hub.learn_epoch(epoch);
                 known = epoch;
             }
             Ok(_) => {}

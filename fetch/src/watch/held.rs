@@ -6,7 +6,7 @@ use std::{
 };
 
 use nudge_proto::{
-    CloseCode, DeviceId, InboxSeq, UserId,
+    CloseCode, DeviceId, Epoch, InboxSeq, UserId,
     frame::Notice,
     watch::{Down, Hold, Known, SessionKey},
 };
@@ -29,6 +29,8 @@ pub(super) struct Held {
     streams: HashMap<StreamId, HashMap<SessionKey, UserId>>,
     /// The newest point known here: whoever has it or an earlier one was there before whoever comes now.
     newest: Point,
+    /// The store's newest epoch known here, if any is: heads of another are not told.
+    epoch: Option<Epoch>,
 }
 
 /// A session as the operator sees it.
@@ -161,6 +163,21 @@ impl Held {
         self.newest = self.newest.max(point);
     }
 
+    /// Whether the store's epoch is newer than the one that was known: then heads are compared with nothing that
+    /// was told before.
+    pub(super) fn learn_epoch(&mut self, epoch: Epoch) -> bool {
+        if self.epoch >= Some(epoch) {
+            return false;
+        }
+        self.users.values_mut().for_each(|user| user.head = InboxSeq::ZERO);
+        self.epoch.replace(epoch).is_some()
+    }
+
+    /// The epoch that is newer than this one, if one is known.
+    pub(super) fn newer_epoch(&self, than: Epoch) -> Option<Epoch> {
+        self.epoch.filter(|epoch| *epoch > than)
+    }
+
     /// Displaces the sessions of a device that are older than its connection elsewhere; returns one that is
     /// newer than that.
     pub(super) fn meet(&mut self, elsewhere: &Connection) -> Option<Connection> {
@@ -263,14 +280,15 @@ impl Held {
         user.sessions.iter().any(|session| Some(session.device_id) != except)
     }
 
-    /// Tells a user's sessions what the store says, if it is news; `knows` was told already.
+    /// Tells a user's sessions what the store says, if it is news and of its newest epoch; `knows` was told already.
     pub(super) fn tell_state(
         &mut self,
         user_id: UserId,
         state: &DeviceState,
         knows: Option<(StreamId, SessionKey)>,
     ) {
-        if let Some(user) = self.users.get_mut(&user_id)
+        if self.newer_epoch(state.epoch).is_none()
+            && let Some(user) = self.users.get_mut(&user_id)
             && state.head > user.head
         {
             let message_id = state.newest_message;

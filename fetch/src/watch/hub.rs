@@ -137,11 +137,16 @@ impl WatchHub {
         }
     }
 
-    /// Tells every stream that the store has a new epoch.
-    pub fn push_epoch(&self, epoch: Epoch) {
+    /// The store has this epoch. If it is a new one, every stream hears of it: sessions of another end and come
+    /// back, and what was told of the former's numbers means nothing any more.
+    pub fn learn_epoch(&self, epoch: Epoch) {
+        if !self.held().learn_epoch(epoch) {
+            return;
+        }
         for down in lock(&self.streams).open.values() {
             down.push(Down::EpochChanged { epoch });
         }
+        self.sweep_now.notify_one();
     }
 
     /// How many sessions are held.
@@ -212,7 +217,7 @@ impl WatchHub {
             BusEvent::Kicked { user_id, device_id } => self.held().kick(user_id, device_id),
             BusEvent::Revoked { user_id, device_id } => self.tell_revoked(user_id, device_id),
             BusEvent::Connected(connected) => self.tell_connected(&connected),
-            BusEvent::EpochChanged(epoch) => self.push_epoch(epoch),
+            BusEvent::EpochChanged(epoch) => self.learn_epoch(epoch),
             BusEvent::KeysChanged => self.spawn(Arc::clone(self).reload_keys()),
         }
     }

@@ -63,7 +63,15 @@ impl WatchHub {
         }
     }
 
+    /// Whoever reads devices reads the epoch with them.
+    pub(super) fn learn_epochs(&self, states: &[DeviceState]) {
+        if let Some(epoch) = states.iter().map(|state| state.epoch).max() {
+            self.learn_epoch(epoch);
+        }
+    }
+
     fn tell_states(&self, devices: &[(UserId, DeviceId)], states: &[DeviceState]) {
+        self.learn_epochs(states);
         for ((user_id, device_id), state) in devices.iter().zip(states) {
             if state.revoked {
                 self.tell_revoked(*user_id, Some(*device_id));

@@ -105,6 +105,9 @@ impl WatchHub {
         let (states, point) =
             tokio::join!(self.store.device_states(&devices), self.point_for(holds));
         let answer = states.and_then(|states| Ok((states, point?)));
+        if let Ok((states, _)) = &answer {
+            self.learn_epochs(states);
+        }
         let mut connected = Vec::new();
         for (at, hold) in holds.iter().enumerate() {
             let refuse = match &answer {
@@ -157,6 +160,10 @@ impl WatchHub {
             epoch: state.epoch,
             head: state.head,
         });
+        if let Some(epoch) = held.newer_epoch(state.epoch) {
+            // It was read before that one began, and the stream may have heard of it already.
+            down.push(Down::EpochChanged { epoch });
+        }
         // It may be news to the user's other sessions, and no sweep will find it then.
         held.tell_state(hold.user_id, state, Some((stream, hold.session)));
         // One that is held again is news to nobody: a storm of them costs the bus nothing.

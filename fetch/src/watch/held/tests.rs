@@ -389,3 +389,25 @@ fn sessions_are_paged_by_user_without_gap_or_overlap() {
     users.insert(1, users[1]);
     assert_eq!(seen, users);
 }
+
+#[test]
+fn p4_in_a_new_epoch_heads_below_those_of_the_former_are_told_and_the_former_s_are_not() {
+    let user = UserId::random();
+    let mut held = Held::default();
+    let session = hold(1, DeviceId::random(), 9, 1);
+    let down = Arc::clone(&session.down);
+    held.insert(user, session).unwrap();
+    let tells = |held: &mut Held, epoch, head| {
+        let (epoch, head) = (Epoch(epoch), InboxSeq(head));
+        let state = DeviceState { revoked: false, epoch, head, newest_message: None };
+        held.tell_state(user, &state, None);
+        futures::FutureExt::now_or_never(down.next()).is_some()
+    };
+    assert!(!held.learn_epoch(Epoch(1)), "before the first nobody was told anything");
+    assert!(tells(&mut held, 1, 9));
+    assert!(!tells(&mut held, 1, 4));
+    assert!(held.learn_epoch(Epoch(2)));
+    assert!(!tells(&mut held, 1, 10), "it was read before the new epoch began");
+    assert!(tells(&mut held, 2, 4));
+    assert!(!held.learn_epoch(Epoch(2)) && !held.learn_epoch(Epoch(1)));
+}
