@@ -120,12 +120,12 @@ fn plain_text_stays_on_loopback_unless_it_is_allowed() {
 fn secrets_come_from_files_and_an_admin_token_is_made_once() {
     let folder = Folder::new();
     let (data, url) = (folder.data(), folder.0.path().join("url"));
-    std::fs::write(&url, "postgres://nudge:secret@db/nudge\n").unwrap();
+    std::fs::write(&url, "postgres://nudge:hush@db/nudge\n").unwrap();
     let words = ["--data-dir", &data, "--database-file", &text(&url)];
     let role = || FetchRole::resolve(fetch(&words).unwrap()).unwrap().fetch;
     let first = role();
     assert!(matches!(&first.database, Database::Postgres(it) if it.url.ends_with("db/nudge")));
-    assert!(!format!("{first:?}").contains("secret"));
+    assert!(!format!("{first:?}").contains("hush"));
     assert!(first.admin_token.is_some());
     assert_eq!(first.admin_token, role().admin_token, "made once");
     let both = [&words[..], &["--database", "sqlite"]].concat();
