@@ -18,17 +18,15 @@ fn parse(words: &[&str]) -> Result<Command, Failure> {
 }
 
 fn serve(words: &[&str]) -> Result<Serve, Failure> {
-    match parse(&[&["serve"], words].concat())? {
-        Command::Serve(serve) => Ok(*serve),
-        other => panic!("{other:?}"),
-    }
+    let command = parse(&[&["serve"], words].concat())?;
+    let Command::Serve(serve) = command else { panic!("{command:?}") };
+    Ok(*serve)
 }
 
 fn fetch(words: &[&str]) -> Result<FetchNode, Failure> {
-    match parse(&[&["fetch"], words].concat())? {
-        Command::Fetch(node) => Ok(*node),
-        other => panic!("{other:?}"),
-    }
+    let command = parse(&[&["fetch"], words].concat())?;
+    let Command::Fetch(node) = command else { panic!("{command:?}") };
+    Ok(*node)
 }
 
 /// A file in a folder, and the folder's own path for data.
