@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use nudge_fetch::durable::make_directory;
@@ -64,7 +65,10 @@ impl TlsSource {
     }
 
     fn read(&self) -> Result<(Vec<u8>, Vec<u8>), Failure> {
-        Ok((read(&self.certificate)?, read(&self.key)?))
+        let certificate = read(&self.certificate)?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        check_validity(&self.certificate, &certificate, now.as_secs() as i64)?;
+        Ok((certificate, read(&self.key)?))
     }
 
     fn name(&self) -> String {
@@ -75,6 +79,29 @@ impl TlsSource {
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     fs::read(path)
         .map_err(|error| Failure::configuration(format!("cannot read {}: {error}", path.display())))
+}
+
+/// Refuses a certificate that every client would refuse; `now_s` counts from 1970.
+///
+/// What is no certificate at all is explained by whoever uses it.
+fn check_validity(path: &Path, pem: &[u8], now_s: i64) -> Result<(), Failure> {
+    let Ok((_, block)) = x509_parser::pem::parse_x509_pem(pem) else { return Ok(()) };
+    let Ok(certificate) = block.parse_x509() else { return Ok(()) };
+    let validity = certificate.validity();
+    let path = path.display();
+    if now_s > validity.not_after.timestamp() {
+        return Err(Failure::configuration(format!(
+            "the certificate {path} expired on {}: renew it",
+            validity.not_after
+        )));
+    }
+    if now_s < validity.not_before.timestamp() {
+        return Err(Failure::configuration(format!(
+            "the certificate {path} is valid from {} on: wait, or set this machine's clock",
+            validity.not_before
+        )));
+    }
+    Ok(())
 }
 
 /// Makes a certificate for this machine, once.

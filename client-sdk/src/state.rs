@@ -30,8 +30,11 @@ pub(crate) use uploads::PendingUpload;
 /// The state of one account on this device.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    /// Commits wait for the disk.
+    /// Reads.
     pool: SqlitePool,
+    /// Commits wait for the disk. One connection, so that writes of this process wait in line here and not for
+    /// SQLite's lock, which is nobody's turn.
+    writer: SqlitePool,
     /// Commits wait for the system's cache.
     quick: SqlitePool,
     path: Arc<PathBuf>,
@@ -53,14 +56,15 @@ impl State {
         };
         let failed =
             |source: sqlx::Error| Error::State { path: path.clone(), source: source.into() };
-        let pool = connect(&path, SqliteSynchronous::Full, 4).await.map_err(failed)?;
+        let writer = connect(&path, SqliteSynchronous::Full, 1).await.map_err(failed)?;
         // Two processes may open a new folder at once.
         let turn = wait_for_lock(&folder.join("migrate.lock")).await?;
-        sqlx::migrate!().run(&pool).await.map_err(|error| failed(error.into()))?;
+        sqlx::migrate!().run(&writer).await.map_err(|error| failed(error.into()))?;
         drop(turn);
+        let pool = connect(&path, SqliteSynchronous::Full, 3).await.map_err(failed)?;
         let quick = connect(&path, SqliteSynchronous::Normal, 1).await.map_err(failed)?;
         let process = fastrand::i64(1..);
-        let state = Self { pool, quick, path: Arc::new(path), sync_lock, process };
+        let state = Self { pool, writer, quick, path: Arc::new(path), sync_lock, process };
         state.prepare_account().await?;
         if state.is_syncing() {
             // Whoever had the lock before is gone, and with it what it began.
@@ -78,6 +82,7 @@ impl State {
     /// Lets the folder go, although a listener may still hold on to this.
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+        self.writer.close().await;
         self.quick.close().await;
         if let Some(lock) = &self.sync_lock
             && let Err(error) = lock.unlock()
@@ -88,7 +93,7 @@ impl State {
 
     /// A transaction that writes: it waits for its turn now, so that it cannot fail for it later.
     async fn write(&self) -> Result<Transaction<'static, Sqlite>> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(self.failed())
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(self.failed())
     }
 
     fn failed(&self) -> impl Fn(sqlx::Error) -> Error + Copy + '_ {

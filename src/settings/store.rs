@@ -105,7 +105,7 @@ impl StoreSettings {
                 allow_unsafe_durability: self.allow_unsafe_durability,
                 ..SqliteOptions::default()
             }),
-            Some(url) if url.contains("://") => Database::Postgres(PostgresOptions {
+            Some(url) if is_postgres(url) => Database::Postgres(PostgresOptions {
                 connections: self.database_connections,
                 writers: self.database_writers,
                 statement_timeout: Duration::from_secs(self.statement_timeout_s),
@@ -125,6 +125,10 @@ impl StoreSettings {
         };
         Ok(config)
     }
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 impl MediaSettings {

@@ -62,10 +62,17 @@ fn bad_settings_end_with_one_line_and_status_2() {
             .map(ToString::to_string)
             .collect::<Vec<_>>()
     };
+    let media = path("media");
+    let expired = expired_certificate(folder.path());
     let cases: Vec<Case<'_>> = vec![
         (fetch(&["--database", "mysql://nudge:hush@db/nudge"]), &[], "postgres://"),
         (fetch(&["--database", "hush"]), &[], "--database"),
-        (fetch(&["--database", &postgres]), &[], "cannot"),
+        (fetch(&["--database", &postgres]), &[], "--shared-directory"),
+        (
+            fetch(&["--database", &postgres, "--objects", &media, "--shared-directory"]),
+            &[],
+            "no Postgres answers",
+        ),
         (fetch(&["--database-file", &path("none")]), &[], "cannot read"),
         (fetch(&["--objects", "ftp://bucket"]), &[], "s3://"),
         (fetch(&["--objects", "s3://nudge"]), &s3, "nudge"),
@@ -74,6 +81,7 @@ fn bad_settings_end_with_one_line_and_status_2() {
         (fetch(&["--advertise-signal", "chat.example.org"]), &[], "tcp://HOST:PORT"),
         (fetch(&["--advertise-fetch", "chat.example.org"]), &[], "https://"),
         (fetch(&["--tls", "cert.pem"]), &[], "CERT.pem,KEY.pem"),
+        (fetch(&["--tls", &expired]), &[], "expired on"),
         (fetch(&["--tls", "none.pem,none.key"]), &[], "cannot read none.pem"),
         (fetch(&["--watch-secret-file", &path("short")]), &[], "watch-secret"),
         (fetch(&["--watch-client-ca", &path("none")]), &[], "cannot read"),
@@ -129,4 +137,16 @@ async fn a_second_process_on_one_folder_is_refused() {
 
 fn second(folder: &Path) -> [&str; 7] {
     ["fetch", "--fetch", "127.0.0.1:0", "--private", "127.0.0.1:0", "--data-dir", text(folder)]
+}
+
+/// "CERT.pem,KEY.pem" of a certificate whose time is over.
+fn expired_certificate(folder: &Path) -> String {
+    let mut about = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    about.not_before = rcgen::date_time_ymd(2019, 1, 1);
+    about.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let (certificate_path, key_path) = (folder.join("expired.pem"), folder.join("expired.key"));
+    std::fs::write(&certificate_path, about.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&key_path, key.serialize_pem()).unwrap();
+    format!("{},{}", text(&certificate_path), text(&key_path))
 }

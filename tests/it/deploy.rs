@@ -8,7 +8,10 @@ use std::{
 
 use nudge_client_sdk::{Client, ClientConfig, Event, NewAccount, UpdateKind};
 use nudge_harness::{Cluster, system::PASSWORD};
-use tokio::time::timeout;
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 
 use crate::program::NUDGE;
 
@@ -120,7 +123,17 @@ impl Front {
                     .env(format!("{role}_{number}_PRIVATE_PORT"), ready.private.port().to_string());
             }
         }
-        Haproxy(haproxy.spawn().expect("haproxy is installed: scripts/test does it"))
+        let started = haproxy.spawn().expect("haproxy is installed: scripts/test does it");
+        let started = Haproxy(started);
+        for port in [self.api_port, self.signal_port] {
+            let listens = async {
+                while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            timeout(Duration::from_secs(20), listens).await.expect("HAProxy listens");
+        }
+        started
     }
 
     /// A new account with its app, which goes through HAProxy alone.

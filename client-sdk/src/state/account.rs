@@ -16,7 +16,7 @@ impl State {
         )
         .bind(&RequestId::random().as_bytes()[..])
         .bind(&DeviceId::random().as_bytes()[..])
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await
         .map_err(self.failed())?;
         Ok(())
@@ -132,7 +132,7 @@ impl State {
              refresh_token = NULL, epoch = NULL, seq = NULL",
         )
         .bind(&DeviceId::random().as_bytes()[..])
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await
         .map_err(self.failed())?;
         Ok(())
@@ -141,7 +141,7 @@ impl State {
     pub(crate) async fn put_own_name(&self, display_name: &str) -> Result<()> {
         sqlx::query("UPDATE account SET display_name = ?")
             .bind(display_name)
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await
             .map_err(self.failed())?;
         Ok(())

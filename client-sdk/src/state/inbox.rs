@@ -143,7 +143,7 @@ impl State {
             .map_err(self.failed())?;
         sqlx::query("DELETE FROM received WHERE position <= ?")
             .bind(row.get::<i64, _>(0).saturating_sub(signed(limits::RECEIVED_IDS_MAX)))
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await
             .map_err(self.failed())?;
         Ok(())

@@ -212,7 +212,7 @@ impl State {
         .bind(error.code().map(|code| code.as_str()).unwrap_or_default())
         .bind(error.to_string())
         .bind(&client_id.as_bytes()[..])
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.writer)
         .await
         .map_err(self.failed())?;
         let Some(conversation) = conversation else { return Ok(None) };
@@ -300,7 +300,7 @@ impl State {
         .bind(signed(now_ms))
         .bind(self.sender())
         .bind(&client_id.as_bytes()[..])
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await
         .map_err(self.failed())?;
         Ok(done.rows_affected() == 1)
@@ -310,7 +310,7 @@ impl State {
     pub(crate) async fn discard(&self, client_id: ClientMessageId) -> Result<bool> {
         let done = sqlx::query("DELETE FROM outbox WHERE client_message_id = ? AND state = 3")
             .bind(&client_id.as_bytes()[..])
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await
             .map_err(self.failed())?;
         Ok(done.rows_affected() == 1)
@@ -324,7 +324,7 @@ impl State {
              WHERE sender IS NOT NULL AND state = 1 AND created_at_ms <= ?",
         )
         .bind(signed(given_until_ms))
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await
         .map_err(self.failed())?;
         Ok(done.rows_affected() > 0)
@@ -336,7 +336,7 @@ impl State {
              (SELECT coalesce(max(position), 0) FROM outbox) - ?",
         )
         .bind(signed(limits::OUTCOMES_MAX))
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await
         .map_err(self.failed())?;
         Ok(())

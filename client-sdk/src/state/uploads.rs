@@ -50,7 +50,7 @@ impl State {
         sqlx::query("UPDATE uploads SET sha256 = ? WHERE request_id = ?")
             .bind(&sha256[..])
             .bind(&upload.as_bytes()[..])
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await
             .map_err(self.failed())?;
         Ok(())
@@ -64,7 +64,7 @@ impl State {
         sqlx::query("UPDATE uploads SET medium_id = ? WHERE request_id = ?")
             .bind(&medium.as_bytes()[..])
             .bind(&upload.as_bytes()[..])
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await
             .map_err(self.failed())?;
         Ok(())
@@ -73,7 +73,7 @@ impl State {
     pub(crate) async fn complete_upload(&self, upload: RequestId) -> Result<()> {
         sqlx::query("UPDATE uploads SET is_complete = 1 WHERE request_id = ?")
             .bind(&upload.as_bytes()[..])
-            .execute(&self.pool)
+            .execute(&self.writer)
             .await
             .map_err(self.failed())?;
         Ok(())
@@ -87,7 +87,7 @@ impl State {
         )
         .bind(&RequestId::random().as_bytes()[..])
         .bind(&upload.as_bytes()[..])
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await
         .map_err(self.failed())?;
         Ok(())
@@ -104,7 +104,7 @@ impl State {
         )
         .bind(is_paused)
         .bind(&message.as_bytes()[..])
-        .execute(&self.pool)
+        .execute(&self.writer)
         .await
         .map_err(self.failed())?;
         Ok(done.rows_affected() > 0)
