@@ -2,7 +2,7 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::super::{ApiError, App};
-use crate::limits::STATS_COUNT_MAX;
+use crate::limits::{DETACHED_WRITES_MAX, STATS_COUNT_MAX};
 
 /// How much there is, and how much waits.
 pub(in crate::http) async fn show(State(app): State<App>) -> Result<Json<Value>, ApiError> {
@@ -24,7 +24,7 @@ pub(in crate::http) async fn show(State(app): State<App>) -> Result<Json<Value>,
         "node": {
             "watch_streams": app.hub.streams(),
             "held_sessions": app.hub.held_sessions(),
-            "writes_in_flight": app.tasks.len(),
+            "writes_in_flight": DETACHED_WRITES_MAX - app.places.available_permits(),
             "marks_to_account": app.milestones.waiting(),
         },
     })))
