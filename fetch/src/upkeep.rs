@@ -155,6 +155,7 @@ async fn follow_epoch(app: App, hub: Arc<WatchHub>, mut known: Epoch) {
             Ok(StoreIdentity { epoch, .. }) if epoch != known => {
                 tracing::warn!(%epoch, "the store has a new epoch: every inbox is read again");
                 hub.learn_epoch(epoch);
+                app.bus.publish(BusEvent::EpochChanged(epoch));
                 known = epoch;
             }
             Ok(_) => {}
