@@ -123,48 +123,40 @@ pub enum PlaceError {
 
 /// Takes the place for the store, at the first start, or finds that it is the store's.
 ///
-/// The place is marked before the store claims it: dying in between leaves a place that the next start
-/// claims. Of nodes that do it at once the store takes one's marker, and the others see whether that is in
-/// the place that they were given. Two stores that do it at once both find a foreign marker, and give up.
+/// The place is marked before the store claims it: dying in between leaves a marker that nothing refers to.
+/// Of nodes that do it at once the store takes one's marker, and the others see whether that is in the place
+/// that they were given. A marker is taken back by the node that made it, and only when the store is sure
+/// not to have taken it. Two stores that do it at once never both miss the other's marker.
 pub(super) async fn claim(
     place: &dyn Markable,
     owner: &(impl Owner + ?Sized),
 ) -> Result<Marker, ObjectError> {
     let (store_id, objects_id) = owner.ids().await?;
-    let found = markers(place, store_id).await?;
     if let Some(objects_id) = objects_id {
-        return find(place, &found, Marker { store_id, objects_id });
+        let expected = Marker { store_id, objects_id };
+        return check(place, expected).await.map(|()| expected);
     }
-    if let Some(&first) = found.first() {
-        let objects_id = owner.claim(first.objects_id).await?;
-        return find(place, &found, Marker { store_id, objects_id });
-    }
-    if !place.is_empty().await? {
+    // In this order: media that come while another node takes the place come after its marker.
+    let is_empty = place.is_empty().await?;
+    if markers(place, store_id).await?.is_empty() && !is_empty {
         return Err(PlaceError::NoMarker { place: place.name() }.into());
     }
     let mine = Marker { store_id, objects_id: Uuid::new_v4() };
     place.mark(mine).await?;
-    let claimed = settle(place, owner, mine).await;
-    if !matches!(claimed, Ok(marker) if marker == mine) {
+    if let Err(refused) = markers(place, store_id).await {
+        place.unmark(mine).await?;
+        return Err(refused);
+    }
+    let claimed = Marker { store_id, objects_id: owner.claim(mine.objects_id).await? };
+    if claimed != mine {
         place.unmark(mine).await?;
     }
-    claimed
-}
-
-async fn settle(
-    place: &dyn Markable,
-    owner: &(impl Owner + ?Sized),
-    mine: Marker,
-) -> Result<Marker, ObjectError> {
-    markers(place, mine.store_id).await?;
-    let objects_id = owner.claim(mine.objects_id).await?;
-    let found = markers(place, mine.store_id).await?;
-    find(place, &found, Marker { objects_id, ..mine })
+    check(place, claimed).await.map(|()| claimed)
 }
 
 /// Whether the place is still what it was.
 pub(super) async fn check(place: &dyn Markable, expected: Marker) -> Result<(), ObjectError> {
-    find(place, &markers(place, expected.store_id).await?, expected).map(drop)
+    find(place, &markers(place, expected.store_id).await?, expected)
 }
 
 /// The place's markers, all of which must be the store's.
@@ -187,9 +179,9 @@ pub(super) fn find(
     place: &dyn Markable,
     found: &[Marker],
     expected: Marker,
-) -> Result<Marker, ObjectError> {
+) -> Result<(), ObjectError> {
     if found.contains(&expected) {
-        return Ok(expected);
+        return Ok(());
     }
     let Marker { store_id, objects_id } = expected;
     let (place, file) = (place.name(), expected.file_name());

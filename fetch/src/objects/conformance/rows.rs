@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -76,16 +76,16 @@ impl Ledger for Rows {
     }
 }
 
-/// A store's identity, without one.
-#[derive(Debug)]
+/// A store's identity, without one; clones are the same one's.
+#[derive(Clone, Debug)]
 pub struct Identity {
     store_id: Uuid,
-    objects_id: Mutex<Option<Uuid>>,
+    objects_id: Arc<Mutex<Option<Uuid>>>,
 }
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { store_id: Uuid::new_v4(), objects_id: Mutex::default() }
+        Self { store_id: Uuid::new_v4(), objects_id: Arc::default() }
     }
 }
 

@@ -60,7 +60,11 @@ fn read(root: &Path) -> io::Result<Vec<String>> {
         let name = entry.file_name();
         // One that is being written counts once it has its name.
         if name.to_str().is_some_and(|name| name.starts_with(MARKER) && !name.ends_with(NEW)) {
-            markers.push(fs::read_to_string(entry.path())?);
+            // One that is gone by now was taken back.
+            match fs::read_to_string(entry.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                text => markers.push(text?),
+            }
         }
     }
     Ok(markers)

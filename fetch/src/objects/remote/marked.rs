@@ -34,7 +34,7 @@ impl Place {
     /// The cheapest question that shows that this is still the store's place.
     pub(super) async fn find_marker(&self, marker: Marker) -> Result<(), ObjectError> {
         let text = self.read_marker(&self.marker_at(marker)).await?.unwrap_or_default();
-        crate::objects::marker::find(self, Marker::parse(&text).as_slice(), marker).map(drop)
+        crate::objects::marker::find(self, Marker::parse(&text).as_slice(), marker)
     }
 }
 

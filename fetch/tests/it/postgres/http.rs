@@ -5,8 +5,8 @@ use std::{env, process::Command};
 use crate::support::STORE_VARIABLE;
 
 /// What is of a store, a bus or a place for objects by itself, or of SQLite's file.
-const OTHERS: [&str; 6] =
-    ["store::", "postgres::", "buses::", "remote::", "durability::", "database::"];
+const OTHERS: [&str; 7] =
+    ["store::", "postgres::", "buses::", "objects::", "remote::", "durability::", "database::"];
 
 /// What lets stopped time pass: a real server cannot keep up with it.
 const IN_STOPPED_TIME: [&str; 9] = [
