@@ -1,16 +1,21 @@
 //! Who is held by which stream.
 
+mod order;
+mod views;
+
 use std::{
-    collections::{BinaryHeap, HashMap, hash_map::Entry},
+    collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
 
 use nudge_proto::{
     CloseCode, DeviceId, Epoch, InboxSeq, UserId,
     frame::Notice,
-    watch::{Down, Hold, Known, SessionKey},
+    watch::{Down, Hold, SessionKey},
 };
 
+use self::order::Arrival;
+pub use self::views::{SessionView, SessionsPage};
 use super::stream::DownQueue;
 use crate::{
     bus::Connection,
@@ -33,28 +38,6 @@ pub(super) struct Held {
     epoch: Option<Epoch>,
 }
 
-/// A session as the operator sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionView {
-    /// Whose.
-    pub user_id: UserId,
-    /// Which device.
-    pub device_id: DeviceId,
-    /// The stream of the signal node that holds it.
-    pub stream: u64,
-    /// The highest head told.
-    pub head: InboxSeq,
-}
-
-/// Some of the sessions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SessionsPage {
-    /// By user id.
-    pub sessions: Vec<SessionView>,
-    /// Whether there are others behind.
-    pub more: bool,
-}
-
 /// Names a stream within this node.
 pub(super) type StreamId = u64;
 
@@ -71,22 +54,7 @@ pub(super) struct HeldSession {
     pub(super) down: Arc<DownQueue>,
     pub(super) key: SessionKey,
     pub(super) device_id: DeviceId,
-    instance: u64,
-    attempt: u32,
-    came: Came,
-    /// The newest point that was known when it came.
-    floor: Point,
-    /// Its own, once it has one.
-    point: Option<Point>,
-}
-
-/// When a session came to this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Came {
-    /// With its hello.
-    Now,
-    /// Nobody knows how long after it: its signal node had no watch, or another one.
-    Late,
+    arrival: Arrival,
 }
 
 /// Why a session is not taken in.
@@ -108,30 +76,31 @@ impl Held {
         if self.session(new.stream, new.key).is_some_and(|session| !session.is_same_as(&new)) {
             return Err(NotHeld::KeyInUse);
         }
-        if let Some(point) = new.point {
+        if let Some(point) = new.arrival.point() {
             self.learn(point);
         }
-        if new.came == Came::Now {
-            new.floor = self.newest;
-        }
+        new.arrival.come(self.newest);
         let user = self
             .users
             .entry(user_id)
             .or_insert_with(|| HeldUser { head: InboxSeq::ZERO, sessions: Vec::with_capacity(1) });
         let is_same_device = |session: &&HeldSession| session.device_id == new.device_id;
-        let newer =
-            user.sessions.iter().filter(is_same_device).find(|session| session.is_newer_than(&new));
+        let newer = user
+            .sessions
+            .iter()
+            .filter(is_same_device)
+            .find(|session| session.arrival.is_newer_than(&new.arrival));
         if let Some(newer) = newer {
-            return Err(NotHeld::Older(new.code_when_displaced_by(newer.instance)));
+            let code = new.arrival.code_when_displaced_by(newer.arrival.instance());
+            return Err(NotHeld::Older(code));
         }
         user.sessions.retain(|session| {
-            let stays = session.device_id != new.device_id || !new.takes_over_from(session);
+            let stays = session.device_id != new.device_id
+                || !new.arrival.takes_over_from(&session.arrival);
             if !stays {
                 // The same connection on another stream of its node is not told that it has gone.
                 if !session.is_same_as(&new) || session.key != new.key {
-                    session
-                        .down
-                        .displace(session.key, session.code_when_displaced_by(new.instance));
+                    session.displace_for(new.arrival.instance());
                 }
                 forget_key(&mut self.streams, session);
             }
@@ -154,7 +123,7 @@ impl Held {
         let sessions = &mut self.users.get_mut(&user_id)?.sessions;
         let session =
             sessions.iter_mut().find(|session| (session.stream, session.key) == (stream, key))?;
-        session.point.get_or_insert(point);
+        session.arrival.settle(point);
         session.connection(user_id)
     }
 
@@ -187,10 +156,9 @@ impl Held {
         let here: Vec<_> = self.sessions(user_id).iter().filter(is_same_device).cloned().collect();
         let mut newer = None;
         for session in here {
-            if session.is_older_than(elsewhere) {
+            if session.arrival.is_older_than(elsewhere) {
                 self.remove(session.stream, session.key);
-                let code = session.code_when_displaced_by(elsewhere.instance);
-                session.down.displace(session.key, code);
+                session.displace_for(elsewhere.instance);
                 continue;
             }
             let connection = session.connection(user_id);
@@ -298,39 +266,6 @@ impl Held {
         }
     }
 
-    /// A user's sessions, for the operator.
-    pub(super) fn views_of(&self, user_id: UserId) -> SessionsPage {
-        let mut page = SessionsPage::default();
-        page.sessions
-            .extend(self.users.get(&user_id).into_iter().flat_map(|user| user.views(user_id)));
-        page
-    }
-
-    /// Sessions by user id, for the operator: it looks at every user that is held.
-    pub(super) fn page(&self, after: Option<UserId>, limit: usize) -> SessionsPage {
-        let mut nearest = BinaryHeap::with_capacity(limit + 1);
-        let behind =
-            self.users.keys().filter(|user_id| after.is_none_or(|after| **user_id > after));
-        let mut more = false;
-        for user_id in behind {
-            nearest.push(*user_id);
-            if nearest.len() > limit {
-                nearest.pop();
-                more = true;
-            }
-        }
-        let mut page = SessionsPage::default();
-        for user_id in nearest.into_sorted_vec() {
-            if page.sessions.len() >= limit {
-                more = true;
-                break;
-            }
-            page.sessions.extend(self.views_of(user_id).sessions);
-        }
-        page.more = more;
-        page
-    }
-
     /// Every held device.
     pub(super) fn devices(&self) -> Vec<(UserId, DeviceId)> {
         let users = self.users.iter();
@@ -347,16 +282,6 @@ impl Held {
 }
 
 impl HeldUser {
-    fn views(&self, user_id: UserId) -> impl Iterator<Item = SessionView> {
-        let view = move |session: &HeldSession| SessionView {
-            user_id,
-            device_id: session.device_id,
-            stream: session.stream,
-            head: self.head,
-        };
-        self.sessions.iter().map(view)
-    }
-
     fn push_head(
         &self,
         user_id: UserId,
@@ -374,59 +299,22 @@ impl HeldUser {
 
 impl HeldSession {
     pub(super) fn new(stream: StreamId, down: Arc<DownQueue>, hold: &Hold) -> Self {
-        let point = |known: Known| Point { epoch: known.epoch, generation: known.generation };
-        let is_late = hold.late || hold.known.is_some();
-        Self {
-            stream,
-            down,
-            key: hold.session,
-            device_id: hold.device_id,
-            instance: hold.instance,
-            attempt: hold.attempt,
-            came: if is_late { Came::Late } else { Came::Now },
-            floor: Point::default(),
-            point: hold.known.map(point),
-        }
+        let (key, device_id, arrival) = (hold.session, hold.device_id, Arrival::new(hold));
+        Self { stream, down, key, device_id, arrival }
     }
 
     /// Whether it is the same connection.
     fn is_same_as(&self, other: &Self) -> bool {
-        let run = |session: &Self| (session.device_id, session.instance, session.attempt);
-        run(self) == run(other)
+        self.device_id == other.device_id && self.arrival.is_same_as(&other.arrival)
     }
 
-    /// Whether `new`, which comes now, is older for certain.
-    fn is_newer_than(&self, new: &Self) -> bool {
-        if self.instance == new.instance {
-            return self.attempt > new.attempt;
-        }
-        new.point.is_some_and(|point| point <= self.floor)
+    /// Tells its node that a connection of this run has taken its place.
+    fn displace_for(&self, instance: u64) {
+        self.down.displace(self.key, self.arrival.code_when_displaced_by(instance));
     }
 
-    /// Whether a session of its device that is here already makes room for it.
-    fn takes_over_from(&self, here: &Self) -> bool {
-        if self.instance == here.instance {
-            return self.attempt >= here.attempt;
-        }
-        // All that is here came before what comes now.
-        self.came == Came::Now
-    }
-
-    fn is_older_than(&self, elsewhere: &Connection) -> bool {
-        if self.instance == elsewhere.instance {
-            return self.attempt < elsewhere.attempt;
-        }
-        self.point.is_some_and(|point| point <= elsewhere.floor)
-    }
-
-    /// The session as other nodes know it, once it has its point.
-    pub(super) fn connection(&self, user_id: UserId) -> Option<Connection> {
-        let Self { device_id, instance, attempt, floor, point, .. } = *self;
-        point.map(|point| Connection { user_id, device_id, instance, attempt, floor, point })
-    }
-
-    const fn code_when_displaced_by(&self, instance: u64) -> CloseCode {
-        if self.instance == instance { CloseCode::Superseded } else { CloseCode::Replaced }
+    fn connection(&self, user_id: UserId) -> Option<Connection> {
+        self.arrival.connection(user_id, self.device_id)
     }
 }
 
