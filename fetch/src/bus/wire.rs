@@ -72,6 +72,7 @@ pub(super) fn moved(moved: &Moved) -> pb::Event {
         message_id: moved.notice.message_id.map(|id| bytes(id.as_bytes())).unwrap_or_default(),
         flags: moved.notice.flags.bits(),
         except_device_id: device(moved.except_device_id),
+        epoch: moved.epoch.map_or(0, |epoch| epoch.0),
     }))
 }
 
@@ -122,6 +123,7 @@ fn from_wire(event: Event) -> Result<BusEvent, InvalidId> {
     Ok(match event {
         Event::Moved(moved) => BusEvent::Moved(vec![Moved {
             user_id: UserId::from_slice(&moved.user_id)?,
+            epoch: Some(Epoch(moved.epoch)).filter(|epoch| epoch.0 > 0),
             notice: Notice {
                 head: InboxSeq(moved.head),
                 message_id: optional(&moved.message_id, MessageId::from_slice)?,

@@ -233,6 +233,7 @@ macro_rules! store_conformance {
                 a_store_keeps_its_identity,
                 a_store_takes_one_place_for_its_objects,
                 an_epoch_is_above_the_one_before_and_the_time,
+                p4_what_moved_names_the_epoch_of_its_head,
                 concurrent_nodes_get_the_same_keys,
                 keys_rotate_with_overlap_and_are_forgotten,
                 a_closed_store_is_unavailable,

@@ -1,7 +1,7 @@
 //! What becomes an entry in inboxes, and what its owners are told.
 
 use nudge_proto::{
-    ConversationId, ConversationSeq, DeviceId, InboxSeq, MessageId, UserId,
+    ConversationId, ConversationSeq, DeviceId, Epoch, InboxSeq, MessageId, UserId,
     frame::{Notice, NoticeFlags},
 };
 
@@ -63,10 +63,11 @@ impl Content {
 
 impl Entry<'_> {
     /// What the owner of an inbox is told once the entry stands in it.
-    pub(super) fn moved(&self, user_id: UserId, head: InboxSeq) -> Moved {
+    pub(super) fn moved(&self, user_id: UserId, epoch: Epoch, head: InboxSeq) -> Moved {
         let notice =
             Notice { head, message_id: self.content.message_id(), flags: self.content.flags() };
         let own = self.actor.filter(|(actor, _)| *actor == user_id);
-        Moved { user_id, notice, except_device_id: own.map(|(_, device)| device) }
+        let except_device_id = own.map(|(_, device)| device);
+        Moved { user_id, epoch: Some(epoch), notice, except_device_id }
     }
 }

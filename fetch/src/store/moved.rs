@@ -1,10 +1,12 @@
-use nudge_proto::{DeviceId, UserId, frame::Notice};
+use nudge_proto::{DeviceId, Epoch, UserId, frame::Notice};
 
 /// A user's inbox has moved: what goes over the bus after the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// Whose.
     pub user_id: UserId,
+    /// The epoch that the head is a number of; `None` when a node told of it that is too old to say.
+    pub epoch: Option<Epoch>,
     /// The new head, and what moved it.
     pub notice: Notice,
     /// The device whose own request this was, and which needs no notice.

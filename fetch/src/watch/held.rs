@@ -19,7 +19,7 @@ pub use self::views::{SessionView, SessionsPage};
 use super::stream::DownQueue;
 use crate::{
     bus::Connection,
-    store::{DeviceState, Point},
+    store::{DeviceState, Moved, Point},
 };
 
 /// Every held session, by user.
@@ -235,13 +235,13 @@ impl Held {
         self.users.get(&user_id).map_or(&[], |user| &user.sessions)
     }
 
-    /// Tells a user's sessions that his inbox moved; true when there is one that needs to know.
-    pub(super) fn tell_head(
-        &mut self,
-        user_id: UserId,
-        notice: Notice,
-        except: Option<DeviceId>,
-    ) -> bool {
+    /// Tells a user's sessions that his inbox moved, unless that was in an epoch that is over; true when there is
+    /// one that needs to know.
+    pub(super) fn tell_head(&mut self, moved: &Moved) -> bool {
+        let Moved { user_id, epoch, notice, except_device_id: except } = *moved;
+        if epoch.is_some_and(|epoch| self.newer_epoch(epoch).is_some()) {
+            return false;
+        }
         let Some(user) = self.users.get_mut(&user_id) else { return false };
         user.head = user.head.max(notice.head);
         user.push_head(user_id, notice, except, None);

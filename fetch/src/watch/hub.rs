@@ -140,11 +140,15 @@ impl WatchHub {
     /// The store has this epoch. If it is a new one, every stream hears of it: sessions of another end and come
     /// back, and what was told of the former's numbers means nothing any more.
     pub fn learn_epoch(&self, epoch: Epoch) {
-        if !self.held().learn_epoch(epoch) {
-            return;
-        }
-        for down in lock(&self.streams).open.values() {
-            down.push(Down::EpochChanged { epoch });
+        {
+            // Nobody tells a head of the new epoch before the streams have heard of it.
+            let mut held = self.held();
+            if !held.learn_epoch(epoch) {
+                return;
+            }
+            for down in lock(&self.streams).open.values() {
+                down.begin_epoch(epoch);
+            }
         }
         self.sweep_now.notify_one();
     }
@@ -247,12 +251,16 @@ impl WatchHub {
         }
     }
 
-    fn tell_moved(&self, moved: Vec<Moved>) {
+    fn tell_moved(&self, all: Vec<Moved>) {
+        // Whoever commits in a new epoch may be the first to tell of it.
+        if let Some(epoch) = all.iter().filter_map(|moved| moved.epoch).max() {
+            self.learn_epoch(epoch);
+        }
         let now = self.clock.now();
-        for Moved { user_id, notice, except_device_id } in moved {
-            let is_held = self.held().tell_head(user_id, notice, except_device_id);
-            if let Some(message_id) = notice.message_id.filter(|_| is_held) {
-                self.milestones.told_signal(message_id, user_id, now);
+        for moved in all {
+            let is_held = self.held().tell_head(&moved);
+            if let Some(message_id) = moved.notice.message_id.filter(|_| is_held) {
+                self.milestones.told_signal(message_id, moved.user_id, now);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use nudge_proto::{
-    CloseCode, DeviceId, UserId,
+    CloseCode, DeviceId, Epoch, UserId,
     frame::{Notice, Typing},
     watch::{Down, SessionKey, WATCH_BATCH_MAX, WatchError},
 };
@@ -68,6 +68,14 @@ impl<T> ByUser<T> {
 impl DownQueue {
     pub(super) fn push(&self, down: Down) {
         self.with(|pending| pending.control.push_back(down));
+    }
+
+    /// The node hears of a new epoch; heads of the former that still wait would be taken for the new one's.
+    pub(super) fn begin_epoch(&self, epoch: Epoch) {
+        self.with(|pending| {
+            pending.heads = ByUser::default();
+            pending.control.push_back(Down::EpochChanged { epoch });
+        });
     }
 
     pub(super) fn displace(&self, session: SessionKey, code: CloseCode) {
@@ -240,6 +248,19 @@ mod tests {
         assert_eq!(queue.next().await, Some(told(7, None)));
         queue.close();
         assert_eq!(queue.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn p4_heads_that_wait_when_a_new_epoch_begins_are_not_told_behind_it() {
+        let (queue, user, epoch) = (DownQueue::default(), UserId::random(), Epoch(2));
+        queue.push_head(user, head(9), None);
+        queue.begin_epoch(epoch);
+        queue.push_head(user, head(4), None);
+        let told = vec![
+            Down::EpochChanged { epoch },
+            Down::Head { user_id: user, notice: head(4), except_device_id: None },
+        ];
+        assert_eq!(queue.next().await, Some(told));
     }
 
     #[tokio::test]

@@ -20,6 +20,21 @@ fn p5_moves_of_a_user_merge_and_spare_a_device_only_when_all_do() {
 }
 
 #[test]
+fn p4_the_head_of_the_newest_epoch_is_told_however_low_it_is() {
+    let user = UserId::random();
+    let of = |epoch, head| {
+        let BusEvent::Moved(mut moved) = moves([(user, head, None)]) else { unreachable!() };
+        moved[0].epoch = Some(Epoch(epoch));
+        BusEvent::Moved(moved)
+    };
+    let mut outbox = Outbox::default();
+    for (epoch, head) in [(1, 9), (2, 4), (2, 3), (1, 10)] {
+        assert_eq!(outbox.push(of(epoch, head)), 0);
+    }
+    assert_eq!(taken(&mut outbox), [of(2, 4)]);
+}
+
+#[test]
 fn p5_an_outbox_that_nobody_takes_from_says_what_it_lost() {
     let mut outbox = Outbox::default();
     let all: Vec<_> = (0..BUS_WAITING_MAX + 3).map(|_| (UserId::random(), 1, None)).collect();
@@ -117,6 +132,7 @@ fn nothing_larger_than_asked_is_taken() {
 fn moves(moved: impl IntoIterator<Item = (UserId, u64, Option<DeviceId>)>) -> BusEvent {
     let moved = moved.into_iter().map(|(user_id, head, except_device_id)| Moved {
         user_id,
+        epoch: Some(Epoch(1)),
         notice: Notice {
             head: InboxSeq(head),
             message_id: Some(MessageId::from_slice(&[7; 16]).unwrap()),

@@ -28,8 +28,13 @@ fn events_are_pinned() {
         ("01".repeat(16), "02".repeat(16), "03".repeat(16), "04".repeat(16));
     for (event, expected) in [
         (
-            moved(&Moved { user_id: user(1), notice, except_device_id: Some(device(3)) }),
-            format!("0a3b 0a10{one} 10ac02 1a10{two} 2001 2a10{three}"),
+            moved(&Moved {
+                user_id: user(1),
+                epoch: Some(Epoch(300)),
+                notice,
+                except_device_id: Some(device(3)),
+            }),
+            format!("0a3e 0a10{one} 10ac02 1a10{two} 2001 2a10{three} 30ac02"),
         ),
         (is_typing, format!("1248 0a10{one} 0a10{two} 1210{three} 1a10{four}")),
         (revoked(user(1), None), format!("1a12 0a10{one}")),
@@ -56,6 +61,20 @@ fn what_a_newer_node_tells_is_left_out_and_the_rest_is_heard() {
     let batch = Batch::decode(&hex::decode(batch).unwrap()).unwrap();
     let events = vec![BusEvent::EpochChanged(Epoch(3))];
     assert_eq!(batch, Batch { node: 5, number: 1, count: 2, events });
+}
+
+/// While nodes are replaced one by one, some do not say yet what epoch a head is of.
+#[test]
+fn a_move_that_an_older_node_tells_is_heard_and_is_of_no_epoch() {
+    let batch = format!("090500000000000000 1001 1a16 0a14 0a10{} 1007", "01".repeat(16));
+    let batch = Batch::decode(&hex::decode(batch.replace(' ', "")).unwrap()).unwrap();
+    let moved = Moved {
+        user_id: UserId::from_slice(&[1; 16]).unwrap(),
+        epoch: None,
+        notice: Notice { head: InboxSeq(7), ..Notice::default() },
+        except_device_id: None,
+    };
+    assert_eq!(batch.events, [BusEvent::Moved(vec![moved])]);
 }
 
 proptest! {
@@ -123,9 +142,11 @@ fn event() -> impl Strategy<Value = BusEvent> {
 }
 
 fn a_move() -> impl Strategy<Value = Moved> {
-    (id(), any::<u64>(), option::of(id()), any::<u32>(), option::of(id())).prop_map(
-        |(user, head, message, flags, except)| Moved {
+    let epoch = option::of((1..=u64::MAX).prop_map(Epoch));
+    (id(), epoch, any::<u64>(), option::of(id()), any::<u32>(), option::of(id())).prop_map(
+        |(user, epoch, head, message, flags, except)| Moved {
             user_id: user.into(),
+            epoch,
             notice: Notice {
                 head: InboxSeq(head),
                 message_id: message.map(MessageId::from),

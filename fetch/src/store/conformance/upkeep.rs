@@ -53,6 +53,25 @@ pub async fn an_epoch_is_above_the_one_before_and_the_time(world: &World) {
     assert_eq!(world.store().identity().await.unwrap().epoch, Epoch(seconds + 2));
 }
 
+/// So that whoever hears of it late knows whether the number still counts.
+pub async fn p4_what_moved_names_the_epoch_of_its_head(world: &World) {
+    let (store, ada, bob) = (world.store(), world.person("ada").await, world.person("bob").await);
+    let direct = world.direct(ada, bob).await;
+    let mut epoch = store.identity().await.unwrap().epoch;
+    for text in ["before", "after"] {
+        let sent = store.send(world.draft(ada, direct, text)).await.unwrap();
+        world.ack_all(bob).await;
+        world.wait_s(2);
+        let mut moved = sent.moved;
+        moved.extend(world.settle().await);
+        assert!(moved.len() >= 3, "both inboxes by the message, the sender's by its receipt");
+        for moved in moved {
+            assert_eq!(moved.epoch, Some(epoch), "{moved:?}");
+        }
+        epoch = store.new_epoch(world.now()).await.unwrap();
+    }
+}
+
 /// However many ask at once with a fresh one of their own.
 pub async fn concurrent_nodes_get_the_same_keys(world: &World) {
     let (store, now) = (world.store(), world.now());

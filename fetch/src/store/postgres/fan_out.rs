@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use nudge_proto::{InboxSeq, MessageId, UserId};
+use nudge_proto::{Epoch, InboxSeq, MessageId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ pub(super) async fn give(
             inbox.head = inbox.head.next();
             inbox.newest = entry.content.message_id().or(inbox.newest);
             rows.push(*user, inbox.head, entry);
-            moved_by_entry.push(entry.moved(*user, inbox.head));
+            moved_by_entry.push(entry.moved(*user, inbox.epoch, inbox.head));
         }
         moved.push(moved_by_entry);
     }
@@ -66,6 +66,7 @@ pub(super) async fn give(
 /// An inbox that gets entries.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Inbox {
+    epoch: Epoch,
     head: InboxSeq,
     /// Of the entries that it gets now.
     newest: Option<MessageId>,
@@ -79,16 +80,16 @@ pub(super) async fn lock_heads(
     users.sort_unstable();
     users.dedup();
     let rows = sqlx::query(
-        "SELECT user_id, head FROM inboxes WHERE user_id = ANY($1) \
-         ORDER BY user_id FOR NO KEY UPDATE",
+        "SELECT i.user_id, i.head, store.epoch FROM store CROSS JOIN inboxes i \
+         WHERE i.user_id = ANY($1) ORDER BY i.user_id FOR NO KEY UPDATE OF i",
     )
     .bind(users)
     .fetch_all(db)
     .await?;
     let mut inboxes = HashMap::with_capacity(rows.len());
     for row in &rows {
-        let head = InboxSeq(number(row, "head")?);
-        inboxes.insert(id(row, "user_id")?, Inbox { head, newest: None });
+        let (epoch, head) = (Epoch(number(row, "epoch")?), InboxSeq(number(row, "head")?));
+        inboxes.insert(id(row, "user_id")?, Inbox { epoch, head, newest: None });
     }
     Ok(inboxes)
 }

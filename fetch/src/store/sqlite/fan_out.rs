@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use nudge_proto::{InboxSeq, MessageId, UserId};
+use nudge_proto::{Epoch, InboxSeq, MessageId, UserId};
 use sqlx::SqliteConnection;
 
 use super::rows::{id, json, number};
@@ -23,11 +23,11 @@ pub(super) async fn fan_out(
     for entry in entries {
         let mut moved_by_entry = Vec::with_capacity(entry.audience.len());
         for user in entry.audience {
-            let Some(next) = next.get_mut(user) else { continue };
+            let Some((epoch, next)) = next.get_mut(user) else { continue };
             let seq = entry.content.seq().map(|seq| seq.0);
             let receipt = entry.content.receipt().map(hex::encode);
             rows.push((user, next.0, entry.conversation_id, seq, receipt, entry.now.0));
-            moved_by_entry.push(entry.moved(*user, *next));
+            moved_by_entry.push(entry.moved(*user, *epoch, *next));
             *next = next.next();
         }
         moved.push(moved_by_entry);
@@ -46,11 +46,11 @@ pub(super) async fn fan_out(
     Ok(moved)
 }
 
-/// Makes room for the entries; each inbox's first new number.
+/// Makes room for the entries; each inbox's first new number, and its epoch.
 async fn raise_heads(
     db: &mut SqliteConnection,
     entries: &[Entry<'_>],
-) -> Result<HashMap<UserId, InboxSeq>, StoreError> {
+) -> Result<HashMap<UserId, (Epoch, InboxSeq)>, StoreError> {
     let mut gains: HashMap<UserId, (u64, Option<MessageId>)> = HashMap::new();
     for entry in entries {
         for user in entry.audience {
@@ -63,7 +63,7 @@ async fn raise_heads(
         "UPDATE inboxes SET head = head + gain, newest_message = coalesce(newest, newest_message) \
          FROM (SELECT unhex(value->>0, '-') AS gainer, value->>1 AS gain, \
              unhex(value->>2, '-') AS newest FROM json_each(?)) \
-         WHERE user_id = gainer RETURNING user_id, head",
+         WHERE user_id = gainer RETURNING user_id, head, (SELECT epoch FROM store) AS epoch",
     )
     .bind(json(&gains.iter().map(|(user, gain)| (user, gain.0, gain.1)).collect::<Vec<_>>())?)
     .fetch_all(db)
@@ -72,7 +72,8 @@ async fn raise_heads(
     for row in &rows {
         let user: UserId = id(row, "user_id")?;
         let gain = gains.get(&user).map_or(0, |gain| gain.0);
-        next.insert(user, InboxSeq(number(row, "head")? - gain + 1));
+        let first = InboxSeq(number(row, "head")? - gain + 1);
+        next.insert(user, (Epoch(number(row, "epoch")?), first));
     }
     Ok(next)
 }

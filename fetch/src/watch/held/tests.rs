@@ -111,3 +111,39 @@ fn p4_in_a_new_epoch_heads_below_those_of_the_former_are_told_and_the_former_s_a
     assert!(tells(&mut held, 2, 4));
     assert!(!held.learn_epoch(Epoch(2)) && !held.learn_epoch(Epoch(1)));
 }
+
+#[test]
+fn p4_a_move_of_a_former_epoch_is_not_told_and_hides_none_of_the_present_one() {
+    let user_id = UserId::random();
+    let mut held = Held::default();
+    let session = hold(1, DeviceId::random(), 9, 1);
+    let down = Arc::clone(&session.down);
+    held.insert(user_id, session).unwrap();
+    let moved = |epoch, head| Moved {
+        user_id,
+        epoch,
+        notice: Notice { head: InboxSeq(head), ..Notice::default() },
+        except_device_id: None,
+    };
+    let told = || {
+        let batch = futures::FutureExt::now_or_never(down.next()).flatten().unwrap_or_default();
+        batch.iter().map(|down| format!("{down:?}")).collect::<String>()
+    };
+    let (former, present) = (Some(Epoch(1)), Some(Epoch(2)));
+    held.learn_epoch(Epoch(1));
+    held.learn_epoch(Epoch(2));
+    assert!(!held.tell_head(&moved(former, 9)));
+    assert_eq!(told(), "");
+    let state = |head| DeviceState {
+        revoked: false,
+        epoch: Epoch(2),
+        head: InboxSeq(head),
+        newest_message: None,
+    };
+    held.tell_state(user_id, &state(4), None);
+    assert!(told().contains("InboxSeq(4)"), "the former's head counts for nothing");
+    for (epoch, head) in [(present, 5), (None, 6), (Some(Epoch(3)), 7)] {
+        assert!(held.tell_head(&moved(epoch, head)), "{epoch:?}");
+        assert!(told().contains(&format!("InboxSeq({head})")), "{epoch:?}");
+    }
+}

@@ -3,8 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use nudge_fetch::{FetchParts, bus::Bus};
-use nudge_proto::{InboxSeq, frame::Typing, watch::Down};
+use nudge_fetch::{
+    FetchParts,
+    bus::{Bus, LocalBus},
+    store::Moved,
+};
+use nudge_proto::{
+    Epoch, InboxSeq,
+    frame::{Notice, Typing},
+    watch::Down,
+};
 use reqwest::Method;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
@@ -102,6 +110,33 @@ async fn p4_a_gap_of_the_bus_is_made_up_for_at_once() {
     }
     let Down::Head { notice, .. } = node.next().await else { panic!("no head") };
     assert_eq!(notice.head, InboxSeq(1), "without a second having passed");
+}
+
+#[tokio::test]
+async fn p4_a_move_of_a_newer_epoch_begins_it_and_one_of_a_former_epoch_is_dropped() {
+    let bus = Arc::new(LocalBus::default());
+    let parts = FetchParts { bus: Some(Arc::clone(&bus) as _), ..FetchParts::default() };
+    let service = Service::start_with(|_| {}, parts).await;
+    let bob = service.user("bob").await;
+    let mut node = Node::open(&service).await;
+    node.hold_first(&bob, 1).await;
+    let moved = |epoch, head| Moved {
+        user_id: bob.id.parse().unwrap(),
+        epoch: Some(Epoch(epoch)),
+        notice: Notice { head: InboxSeq(head), ..Notice::default() },
+        except_device_id: None,
+    };
+    bus.publish(BusEvent::Moved(vec![moved(2, 4), moved(1, 9)]));
+    bus.publish(BusEvent::Moved(vec![moved(1, 10)]));
+    bus.publish(BusEvent::Moved(vec![moved(2, 5)]));
+    let mut told = vec![node.next().await];
+    while !matches!(told.last(), Some(Down::Head { notice, .. }) if notice.head == InboxSeq(5)) {
+        told.push(node.next().await);
+    }
+    assert_eq!(told[0], Down::EpochChanged { epoch: Epoch(2) });
+    let is_of_it =
+        |down: &Down| matches!(down, Down::Head { notice, .. } if [4, 5].contains(&notice.head.0));
+    assert!(told[1..].iter().all(is_of_it), "{told:?}");
 }
 
 #[tokio::test]

@@ -117,6 +117,7 @@ async fn p5_a_node_that_does_not_read_is_sent_little_ahead_and_keeps_its_stream(
         let notice = Notice { head: InboxSeq(head), ..Notice::default() };
         system.bus().publish(BusEvent::Moved(vec![Moved {
             user_id,
+            epoch: None,
             notice,
             except_device_id: None,
         }]));
