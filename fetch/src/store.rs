@@ -20,6 +20,7 @@ mod moved;
 mod news;
 mod operations;
 pub mod postgres;
+mod rows;
 mod sends;
 mod sql_error;
 pub mod sqlite;

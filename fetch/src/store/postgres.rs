@@ -6,6 +6,7 @@
 
 mod accounts;
 mod acks;
+mod arguments;
 mod changes;
 mod conversations;
 mod creation;
@@ -28,7 +29,6 @@ mod options;
 mod origin;
 mod pending;
 mod receipts;
-mod rows;
 mod send;
 mod send_facts;
 mod send_rows;

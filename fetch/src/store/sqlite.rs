@@ -6,6 +6,7 @@
 
 mod accounts;
 mod acks;
+mod arguments;
 mod changes;
 mod conversations;
 mod creation;
@@ -22,7 +23,6 @@ mod operations;
 #[cfg(test)]
 mod plans;
 mod receipts;
-mod rows;
 mod send;
 mod send_facts;
 mod send_rows;

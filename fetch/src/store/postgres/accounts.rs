@@ -4,11 +4,11 @@ use sqlx::{PgConnection, postgres::PgRow};
 
 use super::{
     PostgresStore, deletion,
-    rows::int,
-    users::{account, blocks, handle_owner, hold_alive, hold_for_counting},
+    users::{blocks, hold_alive, hold_for_counting},
 };
 use crate::store::{
     Account, AccountCreated, Accounts, NewAccount, Outcome, StoreError, UnixMs, User,
+    rows::{account, handle_owner, int},
     rules::{judge_handle, judge_new_block},
 };
 

@@ -7,13 +7,14 @@ use nudge_proto::{ConversationId, InboxSeq, UserId};
 use sqlx::{PgConnection, Row};
 
 use super::{
+    inboxes::epoch,
     lanes::{Verdicts, Work},
     receipts::mark_due,
-    rows::{epoch, id, int, number},
     transactions::{Repeat, Transactions},
 };
 use crate::store::{
     Ack, AckVerdict, StoreError, UnixMs,
+    rows::{id, int, number},
     rules::{DeviceKey, DeviceMark, judge_acks},
 };
 

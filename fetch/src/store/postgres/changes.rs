@@ -5,14 +5,15 @@ use sqlx::{PgConnection, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
+    arguments::ids,
     fan_out::fan_out,
     members::{Joining, join},
     receipts::mark_due,
-    rows::{id, ids, int, number},
 };
 use crate::store::{
     ChangeKind, Moved, Role, StoreError, UnixMs,
     entries::{Content, Entry},
+    rows::{id, int, number},
     stored::{encode_change, role_word},
 };
 

@@ -7,14 +7,15 @@ use super::{
     changes::Deed,
     creation,
     members::{self, check_member},
-    receipts::{mark_due, marked_member},
-    rows::{id, int, kind, number},
+    receipts::mark_due,
     views,
     visible::Kind,
 };
 use crate::store::{
     Conversation, ConversationKind, ConversationList, ConversationUpdate, Conversations,
-    MemberMarks, NewConversation, Outcome, Role, StoreError, UnixMs, rules::shown_marks,
+    MemberMarks, NewConversation, Outcome, Role, StoreError, UnixMs,
+    rows::{id, int, kind, marked_member, number},
+    rules::shown_marks,
 };
 
 #[async_trait]

@@ -7,13 +7,14 @@ use nudge_proto::{ConversationId, ConversationSeq, UserId};
 use sqlx::PgConnection;
 
 use super::{
+    arguments::ids,
     changes::{self, Deed},
     members::{Joining, join},
-    rows::{id, ids, int, required_digest},
     users::hold_alive,
 };
 use crate::store::{
     ChangeKind, ConversationKind, NewConversation, Outcome, Role, StoreError,
+    rows::{id, int, required_digest},
     rules::{direct_other, group_digest, group_others, judge_group_retry},
     stored::kind_word,
 };

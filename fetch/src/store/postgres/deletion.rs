@@ -6,15 +6,13 @@
 use nudge_proto::{ConversationId, UserId};
 use sqlx::PgConnection;
 
-use super::{
-    changes::Deed,
-    locks::lock_conversation,
-    members::leave,
-    rows::{id, int},
-};
+use super::{changes::Deed, locks::lock_conversation, members::leave};
 use crate::{
     limits::DELETED_ENTRIES_AT_ONCE,
-    store::{Outcome, StoreError, UnixMs},
+    store::{
+        Outcome, StoreError, UnixMs,
+        rows::{id, int},
+    },
 };
 
 pub(super) async fn begin(

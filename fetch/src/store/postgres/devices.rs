@@ -1,16 +1,13 @@
 use async_trait::async_trait;
 use nudge_proto::{Cursor, DeviceId, Epoch, InboxSeq, UserId, watch::Generation};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{
-    PostgresStore,
-    rows::{epoch, id, int, number, optional_id, optional_number, time},
-    users::hold_for_counting,
-};
+use super::{PostgresStore, inboxes::epoch, users::hold_for_counting};
 use crate::store::{
     Device, DeviceOpened, DeviceState, Devices, OpenDevice, Point, Refresh, Refreshed, StoreError,
     UnixMs,
+    rows::{device, device_state, id, int, number, optional_number},
     rules::{RefreshVerdict, judge_new_device, judge_refresh},
 };
 
@@ -32,14 +29,6 @@ impl Devices for PostgresStore {
         .bind(user_id.uuid())
         .fetch_all(&mut *self.read().await?)
         .await?;
-        let device = |row: &PgRow| {
-            Ok(Device {
-                id: id(row, "id")?,
-                name: row.try_get("name")?,
-                created_at: time(row, "created_at")?,
-                acked: InboxSeq(number(row, "acked_seq")?),
-            })
-        };
         rows.iter().map(device).collect()
     }
 
@@ -71,6 +60,7 @@ impl Devices for PostgresStore {
             .bind(ids)
             .fetch_all(&mut *self.read().await?)
             .await?;
+        let state = |row| device_state(row, Epoch(number(row, "epoch")?));
         rows.iter().map(state).collect()
     }
 
@@ -97,15 +87,6 @@ pub(super) const STATES_SQL: &str = "SELECT store.epoch, d.id IS NULL OR d.revok
          AS asked(user_id, device_id, place) \
      LEFT JOIN devices d ON d.user_id = asked.user_id AND d.id = asked.device_id \
      LEFT JOIN inboxes i ON i.user_id = d.user_id ORDER BY asked.place";
-
-fn state(row: &PgRow) -> Result<DeviceState, StoreError> {
-    Ok(DeviceState {
-        revoked: row.try_get("revoked")?,
-        epoch: Epoch(number(row, "epoch")?),
-        head: InboxSeq(optional_number(row, "head")?.unwrap_or(0)),
-        newest_message: optional_id(row, "newest_message")?,
-    })
-}
 
 async fn open_device(db: &mut PgConnection, open: &OpenDevice) -> Result<DeviceOpened, StoreError> {
     hold_for_counting(db, open.user_id).await?;

@@ -6,13 +6,11 @@ use nudge_proto::{Epoch, InboxSeq, MessageId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    pending,
-    rows::{id, int, number},
-};
+use super::pending;
 use crate::store::{
     Moved, StoreError,
     entries::{Content, Entry},
+    rows::{id, int, number},
 };
 
 /// Gives every inbox of each entry's audience its next number, in the order of `entries`; what moved,

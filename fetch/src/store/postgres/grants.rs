@@ -6,8 +6,11 @@ use nudge_proto::{MediumId, UserId};
 use sqlx::{PgConnection, postgres::PgRow};
 use uuid::Uuid;
 
-use super::rows::{id, ids, int};
-use crate::store::{StoreError, UnixMs};
+use super::arguments::ids;
+use crate::store::{
+    StoreError, UnixMs,
+    rows::{id, int},
+};
 
 /// Those of the pairs whose medium is complete and was uploaded by the user, or is named by a message
 /// that he may see.

@@ -6,16 +6,13 @@ use nudge_proto::{
     limits::INBOX_PAGE_ENTRIES_MAX,
 };
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
 
-use super::{
-    FanOut, PostgresStore,
-    messages::{MESSAGE_COLUMNS, read_items},
-    pending, receipts,
-    rows::{id, int, number, optional_number},
-};
+use super::{FanOut, PostgresStore, messages::read_items, pending, receipts};
 use crate::store::{
     Ack, AckVerdict, HistoryItem, InboxEntry, InboxItem, InboxPage, Inboxes, Moved, PageLimits,
     StoreError, UnixMs,
+    rows::{self, MESSAGE_COLUMNS, id, int, number, optional_number},
     rules::{receipts_are_due, row_weight},
     stored::decode_receipt,
 };
@@ -109,22 +106,7 @@ async fn empty_page(
     .bind(user_id.uuid())
     .fetch_one(db)
     .await?;
-    let epoch = Epoch(number(&row, "epoch")?);
-    if after.epoch != epoch {
-        return Err(StoreError::EpochMismatch { given: after.epoch.0, current: epoch.0 });
-    }
-    let head = InboxSeq(optional_number(&row, "head")?.ok_or(StoreError::NotFound("inbox"))?);
-    if after.seq > head {
-        return Err(StoreError::CursorAhead { given: after.seq.0, head: head.0 });
-    }
-    Ok(InboxPage {
-        epoch,
-        after: after.seq,
-        through: after.seq,
-        head,
-        first_kept: InboxSeq(number(&row, "first_kept")?),
-        entries: Vec::new(),
-    })
+    rows::empty_page(&row, after)
 }
 
 /// Entries of user $1 above number $2 at time $3, $4 at most, without the bodies: how long a body is stands
@@ -209,6 +191,21 @@ async fn read_numbered(
         numbers.get(&key).map(|seq| InboxEntry { seq: *seq, item })
     };
     Ok(items.into_iter().filter_map(entry).collect())
+}
+
+/// A user's inbox head.
+pub(super) async fn inbox_head(db: &mut PgConnection, user: Uuid) -> Result<InboxSeq, StoreError> {
+    let head: Option<i64> = sqlx::query_scalar("SELECT head FROM inboxes WHERE user_id = $1")
+        .bind(user)
+        .fetch_optional(db)
+        .await?;
+    Ok(InboxSeq(head.unwrap_or(0).cast_unsigned()))
+}
+
+/// The store's epoch.
+pub(super) async fn epoch(db: &mut PgConnection) -> Result<Epoch, StoreError> {
+    let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM store").fetch_one(db).await?;
+    Ok(Epoch(epoch.cast_unsigned()))
 }
 
 /// A fan-out that is older was left over by somebody who died, in milliseconds.

@@ -2,8 +2,11 @@
 
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::rows::{int, number, time};
-use crate::store::{Key, KeyPurpose, StoreError, UnixMs, stored::purpose_word};
+use crate::store::{
+    Key, KeyPurpose, StoreError, UnixMs,
+    rows::{int, number, time},
+    stored::purpose_word,
+};
 
 /// The keys of a purpose; when none of them makes any more, `fresh` is one of them first.
 pub(super) async fn keys(

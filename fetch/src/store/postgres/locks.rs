@@ -3,8 +3,11 @@
 use nudge_proto::{ConversationId, ConversationSeq};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::rows::{id, ids, kind, number};
-use crate::store::{ConversationKind, StoreError};
+use super::arguments::ids;
+use crate::store::{
+    ConversationKind, StoreError,
+    rows::{id, kind, number},
+};
 
 /// A conversation whose row this transaction holds: its numbers and members stand still.
 #[derive(Clone, Debug)]

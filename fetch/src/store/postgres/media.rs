@@ -3,18 +3,12 @@ use nudge_proto::{MediumId, RequestId, UserId};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{
-    PostgresStore,
-    grants::readable,
-    multiparts,
-    rows::{digest, id, int, medium, number, time},
-    uploads,
-    users::hold_for_counting,
-};
+use super::{PostgresStore, grants::readable, multiparts, uploads, users::hold_for_counting};
 use crate::{
     objects::{Layout, Multipart, ObjectName},
     store::{
         Append, AppendCommit, Media, Medium, MediumState, NewUpload, StoreError, UnixMs, Upload,
+        rows::{digest, id, int, medium, number, upload},
         rules::{MediaUse, judge_upload, judge_upload_retry},
     },
 };
@@ -231,17 +225,4 @@ pub(super) async fn own_upload(
     .await?
     .ok_or(StoreError::NotFound("upload"))?;
     upload(&row)
-}
-
-fn upload(row: &PgRow) -> Result<Upload, StoreError> {
-    Ok(Upload {
-        id: id(row, "id")?,
-        file_name: row.try_get("file_name")?,
-        content_type: row.try_get("content_type")?,
-        size: number(row, "size")?,
-        offset: number(row, "offset")?,
-        declared_sha256: digest(row, "declared_sha256")?,
-        sha256: digest(row, "sha256")?,
-        expires_at: time(row, "expires_at")?,
-    })
 }

@@ -7,11 +7,11 @@ use uuid::Uuid;
 use super::{
     changes::{self, Deed},
     locks::{Locked, lock_conversation},
-    rows::{id, int, number, role},
     users::{blocks, hold_alive},
 };
 use crate::store::{
     ChangeKind, Moved, Outcome, Role, StoreError,
+    rows::{id, int, number, role},
     rules::{Room, Seat},
     stored::{receipt_at_joining, role_word},
 };

@@ -2,20 +2,12 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use nudge_proto::{ConversationId, ConversationSeq};
-use sqlx::{PgConnection, Row, postgres::PgRow};
-use uuid::Uuid;
+use sqlx::{PgConnection, postgres::PgRow};
 
-use super::rows::{id, int, medium, number, optional_number, time};
 use crate::store::{
-    Change, ChangeKind, HistoryItem, Medium, Message, StoreError, UnixMs, rules::row_weight,
-    stored::decode_change,
+    HistoryItem, StoreError,
+    rows::{int, items, media_by_message, naming_media},
 };
-
-/// The columns that [`read_items`] reads, from `messages m`.
-pub(super) const MESSAGE_COLUMNS: &str = "m.conversation_id, m.seq, m.id, m.sender_id, m.change, \
-     m.client_id, m.content_type, m.body, m.media_count, m.sent_at, m.expires_at";
 
 /// Keeps the rows of `messages m` that user $1 may see at time $2.
 pub(super) const VISIBLE: &str = "(m.expires_at IS NULL OR m.expires_at > $2) \
@@ -28,79 +20,16 @@ pub(super) async fn read_items(
     db: &mut PgConnection,
     rows: &[PgRow],
 ) -> Result<Vec<HistoryItem>, StoreError> {
-    let mut media = media_of(db, rows).await?;
-    let item = |row: &PgRow| {
-        let stored: Option<&[u8]> = row.try_get("change")?;
-        Ok(match stored {
-            Some(stored) => HistoryItem::Change(change(row, decode_change(stored)?)?),
-            None => {
-                let mut message = message(row)?;
-                let key = (message.conversation_id, message.seq);
-                message.media = media.remove(&key).unwrap_or_default();
-                HistoryItem::Message(message)
-            }
-        })
-    };
-    rows.iter().map(item).collect()
-}
-
-/// What a row counts against the bytes of a page.
-pub(super) fn weight(row: &PgRow) -> Result<usize, StoreError> {
-    let body: Option<&[u8]> = row.try_get("body")?;
-    let media = optional_number(row, "media_count")?.unwrap_or(0) as usize;
-    Ok(row_weight(body.map_or(0, <[u8]>::len), media))
-}
-
-fn message(row: &PgRow) -> Result<Message, StoreError> {
-    let body: Vec<u8> = row.try_get("body")?;
-    Ok(Message {
-        id: id(row, "id")?,
-        conversation_id: id(row, "conversation_id")?,
-        seq: ConversationSeq(number(row, "seq")?),
-        sender_id: id(row, "sender_id")?,
-        client_id: id(row, "client_id")?,
-        content_type: row.try_get("content_type")?,
-        body: Bytes::from(body),
-        media: Vec::new(),
-        sent_at: time(row, "sent_at")?,
-        expires_at: optional_number(row, "expires_at")?.map(UnixMs),
-    })
-}
-
-fn change(row: &PgRow, kind: ChangeKind) -> Result<Change, StoreError> {
-    Ok(Change {
-        id: id(row, "id")?,
-        conversation_id: id(row, "conversation_id")?,
-        seq: ConversationSeq(number(row, "seq")?),
-        actor: id(row, "sender_id")?,
-        kind,
-        at: time(row, "sent_at")?,
-    })
-}
-
-type MessageKey = (ConversationId, ConversationSeq);
-
-async fn media_of(
-    db: &mut PgConnection,
-    rows: &[PgRow],
-) -> Result<HashMap<MessageKey, Vec<Medium>>, StoreError> {
-    let (mut conversations, mut seqs): (Vec<Uuid>, Vec<i64>) = (Vec::new(), Vec::new());
-    for row in rows {
-        if number(row, "media_count")? > 0 {
-            conversations.push(row.try_get("conversation_id")?);
-            seqs.push(int(number(row, "seq")?));
-        }
+    let naming = naming_media(rows)?;
+    if naming.is_empty() {
+        return items(rows, HashMap::new());
     }
-    let mut media: HashMap<MessageKey, Vec<Medium>> = HashMap::with_capacity(seqs.len());
-    if seqs.is_empty() {
-        return Ok(media);
-    }
-    let rows = sqlx::query(MEDIA_SQL).bind(conversations).bind(seqs).fetch_all(db).await?;
-    for row in &rows {
-        let seq = ConversationSeq(number(row, "conversation_seq")?);
-        media.entry((id(row, "conversation_id")?, seq)).or_default().extend(medium(row)?);
-    }
-    Ok(media)
+    let found = sqlx::query(MEDIA_SQL)
+        .bind(naming.iter().map(|(conversation, _)| conversation.uuid()).collect::<Vec<_>>())
+        .bind(naming.iter().map(|(_, seq)| int(seq.0)).collect::<Vec<_>>())
+        .fetch_all(db)
+        .await?;
+    items(rows, media_by_message(&found)?)
 }
 
 /// The media of the messages of conversations $1 with numbers $2.

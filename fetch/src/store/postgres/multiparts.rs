@@ -3,10 +3,9 @@
 use nudge_proto::MediumId;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
-use super::rows::id;
 use crate::{
     objects::{Multipart, ObjectName},
-    store::StoreError,
+    store::{StoreError, rows::id},
 };
 
 pub(super) async fn remember(

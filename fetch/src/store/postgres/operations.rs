@@ -2,17 +2,16 @@
 
 use async_trait::async_trait;
 use nudge_proto::{ConversationId, MessageId, UserId};
-use sqlx::{AssertSqlSafe, PgConnection, postgres::PgRow};
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
-use super::{
-    PostgresStore,
-    rows::{id, int, number, time},
-    story,
-};
+use super::{PostgresStore, story};
 use crate::{
     limits::STATS_COUNT_MAX,
-    store::{MessageStory, Operations, Passed, Span, StoreError, StoreStats},
+    store::{
+        MessageStory, Operations, Passed, Span, StoreError, StoreStats,
+        rows::{int, passed_message, stats},
+    },
 };
 
 #[async_trait]
@@ -48,13 +47,13 @@ async fn passed(db: &mut PgConnection, spans: &[Span]) -> Result<Vec<Passed>, St
         let Columns { places, users, above, through, .. } = inboxes;
         let query = sqlx::query(PASSED_IN_INBOXES).bind(places).bind(users);
         let rows = query.bind(above).bind(through).fetch_all(&mut *db).await?;
-        all.extend(rows.iter().map(one_passed).collect::<Result<Vec<_>, _>>()?);
+        all.extend(rows.iter().map(passed_message).collect::<Result<Vec<_>, _>>()?);
     }
     if !conversations.places.is_empty() {
         let Columns { places, users, conversations, above, through } = conversations;
         let query = sqlx::query(PASSED_IN_CONVERSATIONS).bind(places).bind(users);
         let rows = query.bind(conversations).bind(above).bind(through).fetch_all(db).await?;
-        all.extend(rows.iter().map(one_passed).collect::<Result<Vec<_>, _>>()?);
+        all.extend(rows.iter().map(passed_message).collect::<Result<Vec<_>, _>>()?);
     }
     Ok(all)
 }
@@ -101,14 +100,6 @@ pub(super) const PASSED_IN_CONVERSATIONS: &str = "SELECT w.span, m.id, m.sent_at
          AND r.read_seq >= m.seq \
      WHERE m.change IS NULL AND NOT m.refused AND m.sender_id <> w.user_id";
 
-fn one_passed(row: &PgRow) -> Result<Passed, StoreError> {
-    Ok(Passed {
-        span: number(row, "span")? as usize,
-        message_id: id(row, "id")?,
-        sent_at: time(row, "sent_at")?,
-    })
-}
-
 /// Each is counted up to its limit, along the smallest index there is.
 fn stats_sql() -> String {
     let count = |what: &str| {
@@ -134,19 +125,4 @@ fn stats_sql() -> String {
         count("receipts_due WHERE due_at IS NOT NULL"),
         count("users WHERE deleting"),
     )
-}
-
-fn stats(row: &PgRow) -> Result<StoreStats, StoreError> {
-    Ok(StoreStats {
-        users: number(row, "users")?,
-        devices: number(row, "devices")?,
-        conversations: number(row, "conversations")?,
-        messages: number(row, "messages")?,
-        inbox_numbers: number(row, "inbox_numbers")?,
-        media: number(row, "media")?,
-        media_bytes: number(row, "media_bytes")?,
-        uploads: number(row, "uploads")?,
-        receipts_due: number(row, "receipts_due")?,
-        deletions: number(row, "deletions")?,
-    })
 }

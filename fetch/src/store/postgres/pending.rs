@@ -12,14 +12,15 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
+    arguments::ids,
     fan_out::{give, lock_heads},
-    rows::{id, ids, int, number, time},
     send::is_pending,
     transactions::{Repeat, Transactions},
 };
 use crate::store::{
     Moved, Outcome, Send, Sent, StoreError, UnixMs,
     entries::{Content, Entry},
+    rows::{id, int, number, time},
     sends::Accepted,
 };
 

@@ -4,18 +4,19 @@
 //! `receipts_due` is held while conversations are locked. A claim that comes to nothing is due again after one
 //! interval. Marks that move meanwhile raise `changes`, and are not taken for written.
 
-use nudge_proto::{ConversationId, ConversationSeq};
+use nudge_proto::ConversationId;
 use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use super::{
+    arguments::ids,
     fan_out::{give, lock_heads},
     locks::lock_conversations,
-    rows::{id, ids, int, kind, number},
 };
 use crate::store::{
     Moved, StoreError, UnixMs,
-    news::{News, Told, news},
-    rules::{MarkedMember, RECEIPT_INTERVAL_MS, SETTLED_AT_ONCE},
+    news::{News, news},
+    rows::{id, int, number, told},
+    rules::{RECEIPT_INTERVAL_MS, SETTLED_AT_ONCE},
 };
 
 /// Notes that the conversations' marks moved. No receipt is due later than one interval from now: a clock
@@ -135,25 +136,7 @@ async fn find_news(
     .bind(ids(conversations))
     .fetch_all(db)
     .await?;
-    let told = |row: &PgRow| {
-        Ok(Told {
-            conversation_id: id(row, "conversation_id")?,
-            kind: kind(row)?,
-            member: marked_member(row)?,
-            receipt: row.try_get("receipt")?,
-        })
-    };
     Ok(news(&rows.iter().map(told).collect::<Result<Vec<_>, StoreError>>()?))
-}
-
-/// A row of `members`.
-pub(super) fn marked_member(row: &PgRow) -> Result<MarkedMember, StoreError> {
-    Ok(MarkedMember {
-        user_id: id(row, "user_id")?,
-        delivered: ConversationSeq(number(row, "delivered_seq")?),
-        read: ConversationSeq(number(row, "read_seq")?),
-        newest_own: ConversationSeq(number(row, "sent_seq")?),
-    })
 }
 
 /// Puts each receipt into its inbox in place of the one before.

@@ -2,16 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nudge_proto::{ConversationId, ConversationSeq, InboxSeq, UserId, limits::GROUP_MEMBERS_MAX};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use nudge_proto::{ConversationId, UserId, limits::GROUP_MEMBERS_MAX};
+use sqlx::{PgConnection, Row};
 
 use super::{
+    arguments::ids,
     grants::hold_readable,
     locks::{Locked, lock_conversations},
-    rows::{id, ids, number, required_digest, time},
 };
 use crate::store::{
     ConversationKind, Send, Sent, StoreError, UnixMs,
+    rows::{id, number, send_receipt},
     rules::{ConversationFacts, SendFacts, SendKey, send_key, sends_within},
     sends::INBOX_ENTRIES_MAX,
 };
@@ -76,18 +77,7 @@ async fn receipts(
     .bind(keys.iter().map(|key| key.2.uuid()).collect::<Vec<_>>())
     .fetch_all(db)
     .await?;
-    let receipt = |row: &PgRow| {
-        let sent = Sent {
-            created: false,
-            message_id: id(row, "message_id")?,
-            seq: ConversationSeq(number(row, "seq")?),
-            inbox_seq: InboxSeq(number(row, "inbox_seq")?),
-            sent_at: time(row, "sent_at")?,
-        };
-        let key = (id(row, "conversation_id")?, id(row, "sender_id")?, id(row, "client_id")?);
-        Ok((key, (required_digest(row, "digest")?, sent)))
-    };
-    rows.iter().map(receipt).collect()
+    rows.iter().map(send_receipt).collect()
 }
 
 async fn conversations(

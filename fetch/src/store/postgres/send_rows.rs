@@ -6,9 +6,9 @@ use nudge_proto::{ConversationId, ConversationSeq, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::rows::int;
 use crate::store::{
     StoreError,
+    rows::int,
     sends::{Accepted, new_heads, newest_own},
 };
 

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 
 use nudge_proto::{ConversationId, ConversationSeq, DeviceId, InboxSeq, MessageId, UserId};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::PgConnection;
 
-use super::rows::{id, ids, int, kind, number, optional_id, optional_number, time};
-use crate::store::{MediumStory, MessageStory, RecipientStory, StoreError, UnixMs};
+use super::arguments::ids;
+use crate::store::{
+    MediumStory, MessageStory, RecipientStory, StoreError,
+    rows::{acked_by_user, id, int, medium_story, message_story, recipient_story},
+};
 
 /// All that is known of a message.
 pub(super) async fn read(
@@ -22,20 +25,10 @@ pub(super) async fn read(
     .fetch_optional(&mut *db)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let place = (id(&row, "conversation_id")?, ConversationSeq(number(&row, "seq")?));
-    Ok(Some(MessageStory {
-        id: id(&row, "id")?,
-        conversation_id: place.0,
-        kind: kind(&row)?,
-        seq: place.1,
-        sender_id: id(&row, "sender_id")?,
-        client_id: optional_id(&row, "client_id")?,
-        sent_at: time(&row, "sent_at")?,
-        expires_at: optional_number(&row, "expires_at")?.map(UnixMs),
-        refused: row.try_get("refused")?,
-        media: media(db, place).await?,
-        recipients: recipients(db, place).await?,
-    }))
+    let story = message_story(&row)?;
+    let place = (story.conversation_id, story.seq);
+    let media = media(db, place).await?;
+    Ok(Some(MessageStory { media, recipients: recipients(db, place).await?, ..story }))
 }
 
 async fn media(
@@ -51,10 +44,7 @@ async fn media(
     .bind(int(seq.0))
     .fetch_all(db)
     .await?;
-    let medium = |row: &PgRow| {
-        Ok(MediumStory { id: id(row, "medium_id")?, size: optional_number(row, "size")? })
-    };
-    rows.iter().map(medium).collect()
+    rows.iter().map(medium_story).collect()
 }
 
 async fn recipients(
@@ -78,18 +68,10 @@ async fn recipients(
     .await?;
     let users = rows.iter().map(|row| id(row, "user_id")).collect::<Result<Vec<UserId>, _>>()?;
     let mut devices = devices(db, &users).await?;
-    let recipient = |row: &PgRow| {
-        let user_id = id(row, "user_id")?;
-        Ok(RecipientStory {
-            user_id,
-            handle: row.try_get("handle")?,
-            deleted: row.try_get("deleted")?,
-            is_member: row.try_get("is_member")?,
-            inbox_seq: optional_number(row, "inbox_seq")?.map(InboxSeq),
-            delivered: row.try_get("delivered")?,
-            read: row.try_get("read")?,
-            devices: devices.remove(&user_id).unwrap_or_default(),
-        })
+    let recipient = |row| {
+        let recipient = recipient_story(row)?;
+        let devices = devices.remove(&recipient.user_id).unwrap_or_default();
+        Ok(RecipientStory { devices, ..recipient })
     };
     rows.iter().map(recipient).collect()
 }
@@ -105,10 +87,5 @@ async fn devices(
     .bind(ids(users))
     .fetch_all(db)
     .await?;
-    let mut devices: HashMap<_, Vec<_>> = HashMap::new();
-    for row in &rows {
-        let device = (id(row, "id")?, InboxSeq(number(row, "acked_seq")?));
-        devices.entry(id(row, "user_id")?).or_default().push(device);
-    }
-    Ok(devices)
+    acked_by_user(&rows)
 }

@@ -10,11 +10,14 @@ use uuid::Uuid;
 use super::{
     fan_out::lock_heads,
     pending,
-    rows::{id, int, number, optional_number},
     transactions::{Repeat, Transactions},
     uploads,
 };
-use crate::store::{Retention, StoreError, Swept, UnixMs, rules::days_before};
+use crate::store::{
+    Retention, StoreError, Swept, UnixMs,
+    rows::{id, int, number, optional_number},
+    rules::days_before,
+};
 
 pub(super) async fn step(
     transactions: &Transactions,

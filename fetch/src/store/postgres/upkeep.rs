@@ -3,12 +3,11 @@ use nudge_proto::Epoch;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{
-    PostgresStore, keys, origin,
+use super::{PostgresStore, keys, origin, sweep};
+use crate::store::{
+    Key, KeyPurpose, Retention, StoreError, StoreIdentity, Swept, UnixMs, Upkeep,
     rows::{int, number},
-    sweep,
 };
-use crate::store::{Key, KeyPurpose, Retention, StoreError, StoreIdentity, Swept, UnixMs, Upkeep};
 
 #[async_trait]
 impl Upkeep for PostgresStore {

@@ -6,13 +6,13 @@ use nudge_proto::{MediumId, UserId};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{
-    media::own_upload,
-    rows::{id, ids, int, medium, number, optional_id},
-};
+use super::{arguments::ids, media::own_upload};
 use crate::{
     objects::{Layout, ObjectName},
-    store::{Append, AppendCommit, Medium, StoreError, UnixMs},
+    store::{
+        Append, AppendCommit, Medium, StoreError, UnixMs,
+        rows::{id, int, medium, number, optional_id},
+    },
 };
 
 /// The fence rises only while the upload stands where the request says: what comes back is of one moment.

@@ -4,28 +4,10 @@
 //! alive holds his row's key; whoever counts what he has holds the row; his deletion holds all of it.
 
 use nudge_proto::UserId;
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::PgConnection;
 
-use super::rows::{id, ids, optional_id, optional_number};
-use crate::store::{Account, StoreError, User, rules::HandleOwner};
-
-/// What others see of a row of `users`.
-pub(super) fn user(row: &PgRow) -> Result<User, StoreError> {
-    let deleted = optional_number(row, "deleted_at")?.is_some();
-    let handle = if deleted { String::new() } else { row.try_get("handle")? };
-    Ok(User { id: id(row, "id")?, handle, display_name: row.try_get("display_name")? })
-}
-
-pub(super) fn account(row: &PgRow) -> Result<Account, StoreError> {
-    Ok(Account { user: user(row)?, password_hash: row.try_get("password_hash")? })
-}
-
-pub(super) fn handle_owner(row: &PgRow) -> Result<HandleOwner, StoreError> {
-    Ok(HandleOwner {
-        request_id: optional_id(row, "request_id")?,
-        deleted: optional_number(row, "deleted_at")?.is_some(),
-    })
-}
+use super::arguments::ids;
+use crate::store::StoreError;
 
 /// How many of the users are alive; they stay so until this transaction ends. `users` has no doubles.
 pub(super) async fn hold_alive(

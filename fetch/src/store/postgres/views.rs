@@ -3,21 +3,23 @@
 use std::collections::HashMap;
 
 use futures::TryStreamExt;
-use nudge_proto::{ConversationId, ConversationSeq, Cursor, UserId, limits::UNREAD_COUNT_MAX};
+use nudge_proto::{ConversationId, Cursor, UserId, limits::UNREAD_COUNT_MAX};
 use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::{
-    messages::{MESSAGE_COLUMNS, read_items, weight},
-    rows::{epoch, id, ids, inbox_head, int, kind, number, optional_number, role, time},
-    users::user,
+    arguments::ids,
+    inboxes::{epoch, inbox_head},
+    messages::read_items,
     visible::{Kind, newest_message},
 };
 use crate::{
     limits::UNREAD_WALK_MAX,
     store::{
         Conversation, ConversationKind, ConversationList, HistoryItem, Member, Message, StoreError,
-        UnixMs, rules::PageRoom,
+        UnixMs,
+        rows::{self, MESSAGE_COLUMNS, id, int, members_by_conversation, optional_number, weight},
+        rules::PageRoom,
     },
 };
 
@@ -134,23 +136,9 @@ pub(super) fn former_sql() -> String {
 /// As many of the rows, from the first, as one page has bytes for.
 async fn views(db: &mut PgConnection, rows: &[PgRow]) -> Result<Vec<Conversation>, StoreError> {
     let (mut last, full_at) = last_messages(db, rows).await?;
-    let view = |row: &PgRow| {
-        let conversation_id = id(row, "id")?;
-        Ok(Conversation {
-            id: conversation_id,
-            kind: kind(row)?,
-            title: row.try_get("title")?,
-            created_at: time(row, "created_at")?,
-            head: ConversationSeq(number(row, "head")?),
-            members: Vec::new(),
-            member_count: number(row, "member_count")? as usize,
-            last_message: last.remove(&conversation_id),
-            unread_count: number(row, "unread")? as u32,
-            own_read: ConversationSeq(number(row, "read_seq")?),
-            own_delivered: ConversationSeq(number(row, "delivered_seq")?),
-            muted_until: time(row, "muted_until")?,
-            is_member: row.try_get("is_member")?,
-        })
+    let view = |row| {
+        let last_message = last.remove(&id(row, "id")?);
+        rows::conversation(row, last_message)
     };
     rows[..full_at].iter().map(view).collect()
 }
@@ -208,13 +196,8 @@ async fn present_members(
     db: &mut PgConnection,
     conversations: &[ConversationId],
 ) -> Result<HashMap<ConversationId, Vec<Member>>, StoreError> {
-    let mut members: HashMap<ConversationId, Vec<Member>> = HashMap::new();
     let rows = sqlx::query(MEMBERS_SQL).bind(ids(conversations)).fetch_all(db).await?;
-    for row in &rows {
-        let member = Member { user: user(row)?, role: role(row)? };
-        members.entry(id(row, "conversation_id")?).or_default().push(member);
-    }
-    Ok(members)
+    members_by_conversation(&rows)
 }
 
 /// The present members of conversations $1.

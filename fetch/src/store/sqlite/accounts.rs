@@ -1,18 +1,14 @@
 use async_trait::async_trait;
 use nudge_proto::{Handle, UserId};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
-use super::{
-    SqliteStore,
-    changes::Deed,
-    members::leave,
-    rows::{id, int, optional_id},
-};
+use super::{SqliteStore, changes::Deed, members::leave};
 use crate::{
     limits::DELETED_ENTRIES_AT_ONCE,
     store::{
         Account, AccountCreated, Accounts, NewAccount, Outcome, StoreError, UnixMs, User,
-        rules::{HandleOwner, judge_handle, judge_new_block},
+        rows::{account, handle_owner, id, int},
+        rules::{judge_handle, judge_new_block},
     },
 };
 
@@ -142,24 +138,6 @@ pub(super) async fn is_live(db: &mut SqliteConnection, user: UserId) -> Result<b
         .fetch_optional(db)
         .await?;
     Ok(live.is_some())
-}
-
-/// What others see of a row of `users`.
-pub(super) fn user(row: &SqliteRow) -> Result<User, StoreError> {
-    let deleted: Option<i64> = row.try_get("deleted_at")?;
-    let handle = if deleted.is_some() { String::new() } else { row.try_get("handle")? };
-    Ok(User { id: id(row, "id")?, handle, display_name: row.try_get("display_name")? })
-}
-
-fn account(row: &SqliteRow) -> Result<Account, StoreError> {
-    Ok(Account { user: user(row)?, password_hash: row.try_get("password_hash")? })
-}
-
-fn handle_owner(row: &SqliteRow) -> Result<HandleOwner, StoreError> {
-    Ok(HandleOwner {
-        request_id: optional_id(row, "request_id")?,
-        deleted: row.try_get::<Option<i64>, _>("deleted_at")?.is_some(),
-    })
 }
 
 async fn create(

@@ -5,12 +5,10 @@ use std::collections::HashMap;
 use nudge_proto::{ConversationId, InboxSeq};
 use sqlx::{Row, SqliteConnection};
 
-use super::{
-    receipts::mark_due,
-    rows::{epoch, id, json, number},
-};
+use super::{arguments::json, inboxes::epoch, receipts::mark_due};
 use crate::store::{
     Ack, AckVerdict, StoreError, UnixMs,
+    rows::{id, number},
     rules::{DeviceKey, DeviceMark, judge_acks},
 };
 

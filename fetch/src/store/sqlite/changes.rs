@@ -8,11 +8,11 @@ use super::{
     fan_out::fan_out,
     members::{Joining, join},
     receipts::mark_due,
-    rows::{id, int, number},
 };
 use crate::store::{
     ChangeKind, Moved, Role, StoreError, UnixMs,
     entries::{Content, Entry},
+    rows::{id, int, number},
     stored::{encode_change, role_word},
 };
 

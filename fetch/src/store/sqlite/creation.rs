@@ -5,12 +5,13 @@ use sqlx::SqliteConnection;
 
 use super::{
     accounts::is_live,
+    arguments::json,
     changes::{self, Deed},
     members::{Joining, join},
-    rows::{id, int, json, required_digest},
 };
 use crate::store::{
     ChangeKind, ConversationKind, NewConversation, Outcome, Role, StoreError,
+    rows::{id, int, required_digest},
     rules::{direct_other, group_digest, group_others, judge_group_retry},
     stored::kind_word,
 };

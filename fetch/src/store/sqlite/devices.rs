@@ -2,16 +2,18 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use nudge_proto::{Cursor, DeviceId, InboxSeq, UserId, watch::Generation};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection};
 
 use super::{
     SqliteStore,
     accounts::is_live,
-    rows::{epoch, id, inbox_head, int, json, number, optional_id, optional_number, time},
+    arguments::json,
+    inboxes::{epoch, inbox_head},
 };
 use crate::store::{
     Device, DeviceOpened, DeviceState, Devices, OpenDevice, Point, Refresh, Refreshed, StoreError,
     UnixMs,
+    rows::{device, device_state, id, int, number, optional_number},
     rules::{RefreshVerdict, judge_new_device, judge_refresh},
 };
 
@@ -32,14 +34,6 @@ impl Devices for SqliteStore {
         .bind(user_id.uuid())
         .fetch_all(&self.readers)
         .await?;
-        let device = |row: &SqliteRow| {
-            Ok(Device {
-                id: id(row, "id")?,
-                name: row.try_get("name")?,
-                created_at: time(row, "created_at")?,
-                acked: InboxSeq(number(row, "acked_seq")?),
-            })
-        };
         rows.iter().map(device).collect()
     }
 
@@ -89,15 +83,7 @@ async fn states(
     .bind(json(&devices)?)
     .fetch_all(db)
     .await?;
-    let state = |row: &SqliteRow| {
-        Ok(DeviceState {
-            revoked: row.try_get("revoked")?,
-            epoch,
-            head: InboxSeq(optional_number(row, "head")?.unwrap_or(0)),
-            newest_message: optional_id(row, "newest_message")?,
-        })
-    };
-    rows.iter().map(state).collect()
+    rows.iter().map(|row| device_state(row, epoch)).collect()
 }
 
 async fn open_device(

@@ -5,8 +5,12 @@ use std::collections::HashMap;
 use nudge_proto::{Epoch, InboxSeq, MessageId, UserId};
 use sqlx::SqliteConnection;
 
-use super::rows::{id, json, number};
-use crate::store::{Moved, StoreError, entries::Entry};
+use super::arguments::json;
+use crate::store::{
+    Moved, StoreError,
+    entries::Entry,
+    rows::{id, number},
+};
 
 /// Gives every inbox of each entry's audience its next number, in the order of `entries`; what moved,
 /// entry by entry.

@@ -5,8 +5,11 @@ use std::collections::HashSet;
 use nudge_proto::{MediumId, UserId};
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::rows::{id, int, json};
-use crate::store::{StoreError, UnixMs};
+use super::arguments::json;
+use crate::store::{
+    StoreError, UnixMs,
+    rows::{id, int},
+};
 
 /// Those of the pairs whose medium is complete and was uploaded by the user, or is named by a message
 /// that he may see.

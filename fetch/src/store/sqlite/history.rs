@@ -6,11 +6,14 @@ use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     members::was_member,
-    messages::{MESSAGE_COLUMNS, VISIBLE, read_items, weight},
-    rows::{int, number},
+    messages::{VISIBLE, read_items},
     visible::{intervals, newest_of_all},
 };
-use crate::store::{History, HistoryItem, Message, StoreError, UnixMs, rules::PageRoom};
+use crate::store::{
+    History, HistoryItem, Message, StoreError, UnixMs,
+    rows::{MESSAGE_COLUMNS, int, number, weight},
+    rules::PageRoom,
+};
 
 pub(super) async fn message(
     db: &mut SqliteConnection,

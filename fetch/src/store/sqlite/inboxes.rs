@@ -2,16 +2,15 @@ use async_trait::async_trait;
 use futures::TryStreamExt;
 use nudge_proto::{Cursor, Epoch, InboxSeq, UserId, limits::INBOX_PAGE_ENTRIES_MAX};
 use sqlx::{AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
 
-use super::{
-    SqliteStore,
-    messages::{MESSAGE_COLUMNS, read_items, weight},
-    receipts,
-    rows::{id, int, number, optional_number},
-};
+use super::{SqliteStore, messages::read_items, receipts};
 use crate::store::{
     Ack, AckVerdict, HistoryItem, InboxEntry, InboxItem, InboxPage, Inboxes, Moved, PageLimits,
-    StoreError, UnixMs, rules::receipts_are_due, stored::decode_receipt,
+    StoreError, UnixMs,
+    rows::{self, MESSAGE_COLUMNS, id, int, number, optional_number, weight},
+    rules::receipts_are_due,
+    stored::decode_receipt,
 };
 
 #[async_trait]
@@ -97,22 +96,7 @@ async fn empty_page(
     .bind(user_id.uuid())
     .fetch_one(db)
     .await?;
-    let epoch = Epoch(number(&row, "epoch")?);
-    if after.epoch != epoch {
-        return Err(StoreError::EpochMismatch { given: after.epoch.0, current: epoch.0 });
-    }
-    let head = InboxSeq(optional_number(&row, "head")?.ok_or(StoreError::NotFound("inbox"))?);
-    if after.seq > head {
-        return Err(StoreError::CursorAhead { given: after.seq.0, head: head.0 });
-    }
-    Ok(InboxPage {
-        epoch,
-        after: after.seq,
-        through: after.seq,
-        head,
-        first_kept: InboxSeq(number(&row, "first_kept")?),
-        entries: Vec::new(),
-    })
+    rows::empty_page(&row, after)
 }
 
 /// What the rows show; an entry whose message is expired or gone shows nothing.
@@ -142,4 +126,22 @@ async fn read_entries(
     }
     entries.sort_unstable_by_key(|entry| entry.seq);
     Ok(entries)
+}
+
+/// A user's inbox head.
+pub(super) async fn inbox_head(
+    db: &mut SqliteConnection,
+    user: Uuid,
+) -> Result<InboxSeq, StoreError> {
+    let head: Option<i64> = sqlx::query_scalar("SELECT head FROM inboxes WHERE user_id = ?")
+        .bind(user)
+        .fetch_optional(db)
+        .await?;
+    Ok(InboxSeq(head.unwrap_or(0).cast_unsigned()))
+}
+
+/// The store's epoch.
+pub(super) async fn epoch(db: &mut SqliteConnection) -> Result<Epoch, StoreError> {
+    let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM store").fetch_one(db).await?;
+    Ok(Epoch(epoch.cast_unsigned()))
 }

@@ -1,17 +1,13 @@
 use async_trait::async_trait;
 use nudge_proto::{MediumId, RequestId, UserId};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{Row, SqliteConnection};
 
-use super::{
-    SqliteStore,
-    grants::readable,
-    multiparts,
-    rows::{digest, id, int, medium, number, time},
-};
+use super::{SqliteStore, grants::readable, multiparts};
 use crate::{
     objects::{Layout, Multipart, ObjectName},
     store::{
         Append, AppendCommit, Media, Medium, MediumState, NewUpload, StoreError, UnixMs, Upload,
+        rows::{digest, id, int, medium, number, upload},
         rules::{MediaUse, judge_upload, judge_upload_retry},
     },
 };
@@ -208,19 +204,6 @@ async fn own_upload(
     .await?
     .ok_or(StoreError::NotFound("upload"))?;
     upload(&row)
-}
-
-fn upload(row: &SqliteRow) -> Result<Upload, StoreError> {
-    Ok(Upload {
-        id: id(row, "id")?,
-        file_name: row.try_get("file_name")?,
-        content_type: row.try_get("content_type")?,
-        size: number(row, "size")?,
-        offset: number(row, "offset")?,
-        declared_sha256: digest(row, "declared_sha256")?,
-        sha256: digest(row, "sha256")?,
-        expires_at: time(row, "expires_at")?,
-    })
 }
 
 async fn begin(

@@ -5,11 +5,12 @@ use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     accounts::{blocks, is_live},
+    arguments::json,
     changes::{self, Deed},
-    rows::{id, int, json, kind, number, role},
 };
 use crate::store::{
     ChangeKind, Moved, Outcome, Role, StoreError,
+    rows::{id, int, kind, number, role},
     rules::{Room, Seat},
     stored::{receipt_at_joining, role_word},
 };

@@ -2,19 +2,13 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use nudge_proto::{ConversationId, ConversationSeq};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
-use super::rows::{id, json, medium, number, optional_number, time};
+use super::arguments::json;
 use crate::store::{
-    Change, ChangeKind, HistoryItem, Medium, Message, StoreError, UnixMs, rules::row_weight,
-    stored::decode_change,
+    HistoryItem, StoreError,
+    rows::{items, media_by_message, naming_media},
 };
-
-/// The columns that [`read_items`] reads, from `messages m`.
-pub(super) const MESSAGE_COLUMNS: &str = "m.conversation_id, m.seq, m.id, m.sender_id, m.change, \
-     m.client_id, m.content_type, m.body, m.media_count, m.sent_at, m.expires_at";
 
 /// Keeps the rows of `messages m` that user ?1 may see at time ?2.
 pub(super) const VISIBLE: &str = "(m.expires_at IS NULL OR m.expires_at > ?2) \
@@ -27,84 +21,18 @@ pub(super) async fn read_items(
     db: &mut SqliteConnection,
     rows: &[SqliteRow],
 ) -> Result<Vec<HistoryItem>, StoreError> {
-    let mut media = media_of(db, rows).await?;
-    let item = |row: &SqliteRow| {
-        let stored: Option<&[u8]> = row.try_get("change")?;
-        Ok(match stored {
-            Some(stored) => HistoryItem::Change(change(row, decode_change(stored)?)?),
-            None => {
-                let mut message = message(row)?;
-                let key = (message.conversation_id, message.seq);
-                message.media = media.remove(&key).unwrap_or_default();
-                HistoryItem::Message(message)
-            }
-        })
-    };
-    rows.iter().map(item).collect()
-}
-
-/// What a row counts against the bytes of a page.
-pub(super) fn weight(row: &SqliteRow) -> Result<usize, StoreError> {
-    let body: Option<&[u8]> = row.try_get("body")?;
-    let media = optional_number(row, "media_count")?.unwrap_or(0) as usize;
-    Ok(row_weight(body.map_or(0, <[u8]>::len), media))
-}
-
-fn message(row: &SqliteRow) -> Result<Message, StoreError> {
-    let body: Vec<u8> = row.try_get("body")?;
-    Ok(Message {
-        id: id(row, "id")?,
-        conversation_id: id(row, "conversation_id")?,
-        seq: ConversationSeq(number(row, "seq")?),
-        sender_id: id(row, "sender_id")?,
-        client_id: id(row, "client_id")?,
-        content_type: row.try_get("content_type")?,
-        body: Bytes::from(body),
-        media: Vec::new(),
-        sent_at: time(row, "sent_at")?,
-        expires_at: optional_number(row, "expires_at")?.map(UnixMs),
-    })
-}
-
-type MessageKey = (ConversationId, ConversationSeq);
-
-async fn media_of(
-    db: &mut SqliteConnection,
-    rows: &[SqliteRow],
-) -> Result<HashMap<MessageKey, Vec<Medium>>, StoreError> {
-    let mut wanted: Vec<MessageKey> = Vec::new();
-    for row in rows {
-        if number(row, "media_count")? > 0 {
-            wanted.push((id(row, "conversation_id")?, ConversationSeq(number(row, "seq")?)));
-        }
+    let naming = naming_media(rows)?;
+    if naming.is_empty() {
+        return items(rows, HashMap::new());
     }
-    let mut media: HashMap<MessageKey, Vec<Medium>> = HashMap::with_capacity(wanted.len());
-    if wanted.is_empty() {
-        return Ok(media);
-    }
-    let rows = sqlx::query(
+    let found = sqlx::query(
         "SELECT g.conversation_id, g.conversation_seq, media.* FROM json_each(?) \
          CROSS JOIN grants g ON g.conversation_id = unhex(value->>0, '-') \
              AND g.conversation_seq = value->>1 \
          CROSS JOIN media ON media.id = g.medium_id ORDER BY g.position",
     )
-    .bind(json(&wanted)?)
+    .bind(json(&naming)?)
     .fetch_all(db)
     .await?;
-    for row in &rows {
-        let seq = ConversationSeq(number(row, "conversation_seq")?);
-        media.entry((id(row, "conversation_id")?, seq)).or_default().extend(medium(row)?);
-    }
-    Ok(media)
-}
-
-fn change(row: &SqliteRow, kind: ChangeKind) -> Result<Change, StoreError> {
-    Ok(Change {
-        id: id(row, "id")?,
-        conversation_id: id(row, "conversation_id")?,
-        seq: ConversationSeq(number(row, "seq")?),
-        actor: id(row, "sender_id")?,
-        kind,
-        at: time(row, "sent_at")?,
-    })
+    items(rows, media_by_message(&found)?)
 }

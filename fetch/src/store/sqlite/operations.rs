@@ -2,16 +2,15 @@
 
 use async_trait::async_trait;
 use nudge_proto::MessageId;
-use sqlx::{AssertSqlSafe, SqliteConnection, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::{
-    SqliteStore,
-    rows::{id, json, number, time},
-    story,
-};
+use super::{SqliteStore, arguments::json, story};
 use crate::{
     limits::STATS_COUNT_MAX,
-    store::{MessageStory, Operations, Passed, Span, StoreError, StoreStats},
+    store::{
+        MessageStory, Operations, Passed, Span, StoreError, StoreStats,
+        rows::{passed_message, stats},
+    },
 };
 
 #[async_trait]
@@ -45,12 +44,12 @@ async fn passed(db: &mut SqliteConnection, spans: &[Span]) -> Result<Vec<Passed>
     let mut all = Vec::new();
     if !inboxes.is_empty() {
         let rows = sqlx::query(PASSED_IN_INBOXES).bind(json(&inboxes)?).fetch_all(&mut *db).await?;
-        all.extend(rows.iter().map(one_passed).collect::<Result<Vec<_>, _>>()?);
+        all.extend(rows.iter().map(passed_message).collect::<Result<Vec<_>, _>>()?);
     }
     if !conversations.is_empty() {
         let rows =
             sqlx::query(PASSED_IN_CONVERSATIONS).bind(json(&conversations)?).fetch_all(db).await?;
-        all.extend(rows.iter().map(one_passed).collect::<Result<Vec<_>, _>>()?);
+        all.extend(rows.iter().map(passed_message).collect::<Result<Vec<_>, _>>()?);
     }
     Ok(all)
 }
@@ -69,14 +68,6 @@ pub(super) const PASSED_IN_CONVERSATIONS: &str = "SELECT value->>0 AS span, m.id
      CROSS JOIN members r ON r.conversation_id = m.conversation_id \
          AND r.user_id = unhex(value->>1, '-') AND r.read_seq >= m.seq \
      WHERE m.change IS NULL AND m.refused = 0 AND m.sender_id <> unhex(value->>1, '-')";
-
-fn one_passed(row: &SqliteRow) -> Result<Passed, StoreError> {
-    Ok(Passed {
-        span: number(row, "span")? as usize,
-        message_id: id(row, "id")?,
-        sent_at: time(row, "sent_at")?,
-    })
-}
 
 /// Each is counted up to its limit, along the smallest index there is.
 fn stats_sql() -> String {
@@ -103,19 +94,4 @@ fn stats_sql() -> String {
         count("receipts_due WHERE due_at IS NOT NULL"),
         count("users WHERE deleting = 1"),
     )
-}
-
-fn stats(row: &SqliteRow) -> Result<StoreStats, StoreError> {
-    Ok(StoreStats {
-        users: number(row, "users")?,
-        devices: number(row, "devices")?,
-        conversations: number(row, "conversations")?,
-        messages: number(row, "messages")?,
-        inbox_numbers: number(row, "inbox_numbers")?,
-        media: number(row, "media")?,
-        media_bytes: number(row, "media_bytes")?,
-        uploads: number(row, "uploads")?,
-        receipts_due: number(row, "receipts_due")?,
-        deletions: number(row, "deletions")?,
-    })
 }

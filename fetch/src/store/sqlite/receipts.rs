@@ -1,16 +1,14 @@
 //! Receipt entries: merged, superseding, at most once a second per conversation.
 
-use nudge_proto::{ConversationId, ConversationSeq};
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use nudge_proto::ConversationId;
+use sqlx::SqliteConnection;
 
-use super::{
-    fan_out::fan_out,
-    rows::{id, int, json, kind, number, optional_number},
-};
+use super::{arguments::json, fan_out::fan_out};
 use crate::store::{
     Moved, StoreError, UnixMs,
-    news::{News, Told, news},
-    rules::{MarkedMember, RECEIPT_INTERVAL_MS, SETTLED_AT_ONCE},
+    news::{News, news},
+    rows::{id, int, optional_number, told},
+    rules::{RECEIPT_INTERVAL_MS, SETTLED_AT_ONCE},
 };
 
 /// Notes that the conversations' marks moved. No receipt is due later than one interval from now: a clock
@@ -80,25 +78,7 @@ async fn find_news(
     .bind(json(&due)?)
     .fetch_all(db)
     .await?;
-    let told = |row: &SqliteRow| {
-        Ok(Told {
-            conversation_id: id(row, "conversation_id")?,
-            kind: kind(row)?,
-            member: marked_member(row)?,
-            receipt: row.try_get("receipt")?,
-        })
-    };
     Ok(news(&rows.iter().map(told).collect::<Result<Vec<_>, StoreError>>()?))
-}
-
-/// A row of `members`.
-pub(super) fn marked_member(row: &SqliteRow) -> Result<MarkedMember, StoreError> {
-    Ok(MarkedMember {
-        user_id: id(row, "user_id")?,
-        delivered: ConversationSeq(number(row, "delivered_seq")?),
-        read: ConversationSeq(number(row, "read_seq")?),
-        newest_own: ConversationSeq(number(row, "sent_seq")?),
-    })
 }
 
 /// Puts each receipt into its inbox in place of the one before.

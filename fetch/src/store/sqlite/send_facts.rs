@@ -2,15 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use nudge_proto::{ConversationId, ConversationSeq, InboxSeq, UserId};
+use nudge_proto::{ConversationId, ConversationSeq, UserId};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{
-    grants::readable,
-    rows::{id, json, kind, number, required_digest, time},
-};
+use super::{arguments::json, grants::readable};
 use crate::store::{
     ConversationKind, Send, Sent, StoreError, UnixMs,
+    rows::{id, kind, number, send_receipt},
     rules::{ConversationFacts, SendFacts, SendKey, send_key, sends_within},
     sends::INBOX_ENTRIES_MAX,
 };
@@ -84,18 +82,7 @@ async fn receipts(
     .bind(json(&keys)?)
     .fetch_all(db)
     .await?;
-    let receipt = |row: &SqliteRow| {
-        let sent = Sent {
-            created: false,
-            message_id: id(row, "message_id")?,
-            seq: ConversationSeq(number(row, "seq")?),
-            inbox_seq: InboxSeq(number(row, "inbox_seq")?),
-            sent_at: time(row, "sent_at")?,
-        };
-        let key = (id(row, "conversation_id")?, id(row, "sender_id")?, id(row, "client_id")?);
-        Ok((key, (required_digest(row, "digest")?, sent)))
-    };
-    rows.iter().map(receipt).collect()
+    rows.iter().map(send_receipt).collect()
 }
 
 async fn conversations(

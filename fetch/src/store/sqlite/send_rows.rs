@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::rows::json;
+use super::arguments::json;
 use crate::store::{
     StoreError,
     sends::{Accepted, new_heads, newest_own},

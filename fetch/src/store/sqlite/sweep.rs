@@ -8,11 +8,12 @@ use nudge_proto::{MediumId, UserId, limits::SEND_RECEIPT_TIME};
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{
-    media::forget_upload,
-    rows::{id, int, json, number, optional_number},
+use super::{arguments::json, media::forget_upload};
+use crate::store::{
+    Retention, StoreError, Swept, UnixMs,
+    rows::{id, int, number, optional_number},
+    rules::days_before,
 };
-use crate::store::{Retention, StoreError, Swept, UnixMs, rules::days_before};
 
 pub(super) async fn step(
     db: &mut SqliteConnection,

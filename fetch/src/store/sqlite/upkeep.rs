@@ -3,13 +3,10 @@ use nudge_proto::Epoch;
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use uuid::Uuid;
 
-use super::{
-    SqliteStore,
-    rows::{int, number, time},
-    sweep,
-};
+use super::{SqliteStore, sweep};
 use crate::store::{
     Key, KeyPurpose, Retention, StoreError, StoreIdentity, Swept, UnixMs, Upkeep,
+    rows::{int, number, time},
     stored::purpose_word,
 };
 
