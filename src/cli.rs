@@ -85,8 +85,9 @@ pub(crate) enum Command {
 
 /// Bring the database up to date, and stop
 ///
-/// "nudge serve" does the same at its start. This is for doing it ahead of a new version, while no
-/// server uses the folder; where everything is up to date, nothing happens.
+/// "nudge serve" and "nudge fetch" do the same at their start. Use this to migrate ahead of a new version:
+/// with SQLite while no server uses the folder, with Postgres at any time. If everything is up to date,
+/// nothing changes.
 #[derive(Args, Debug)]
 pub(crate) struct Migrate {
     #[command(flatten)]

@@ -37,7 +37,7 @@ pub use plan::Fault;
 use record::Record;
 pub use report::{Progress, Report};
 
-/// Why a run came to nothing: what is found wrong is no error but in the [`Report`].
+/// Why a run could not be carried out. Broken promises are no errors: they are in the [`Report`].
 #[derive(Debug, thiserror::Error)]
 pub enum ChaosError {
     /// A part of the cluster did not come back.

@@ -3,7 +3,7 @@
 //! # Layout, in reading order
 //!
 //! - `server`: both services, started and stopped in the right order
-//! - `front`: what the two must agree on: addresses, certificate, heartbeat
+//! - `front`: what the two must agree on: addresses and certificate
 //! - `error`: why the server does not start
 
 mod server;

@@ -40,7 +40,7 @@ pub const ALARM_TICK: Duration = Duration::from_millis(250);
 pub const WATCH_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A host name of a fetch node must be found within this time.
 pub const WATCH_RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// A stream that stood for this time says that its fetch node is well: what failed before is forgotten.
+/// A stream that stayed open this long shows that its fetch node is healthy: earlier failures are forgotten.
 pub const WATCH_WELL_AFTER: Duration = Duration::from_millis(500);
 /// A fetch node that sends its nodes elsewhere is asked last for this time.
 pub const WATCH_LEFT_TIME: Duration = Duration::from_secs(30);

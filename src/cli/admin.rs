@@ -5,7 +5,7 @@ use nudge_proto::{DeviceId, MessageId, UserId};
 
 use super::DataFolder;
 
-/// Look at what a running system does, end connections, and mend what a restore left behind
+/// Inspect a running system, close connections, and finish a restore
 #[derive(Args, Debug)]
 pub(crate) struct Admin {
     #[command(subcommand)]
@@ -26,7 +26,7 @@ pub(crate) enum AdminAction {
     NewEpoch(Box<DataFolder>),
 }
 
-/// Tell one message's story: where it is, with whom it arrived, and what it waits for with the others
+/// Show what became of one message: who has it, who does not, and why
 ///
 /// Never its content. What each node still remembers of its milestones is told with the times; name all
 /// fetch nodes to have all of them.

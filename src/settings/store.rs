@@ -32,7 +32,7 @@ pub(crate) struct StoreSettings {
     #[arg(long, env = "NUDGE_DATABASE_CONNECTIONS", value_name = "COUNT", default_value_t = 16,
         value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) database_connections: u32,
-    /// Postgres: further connections, each of which commits sends and acks
+    /// Postgres: further connections that commit sends; half as many more, rounded up, commit acks
     #[arg(long, env = "NUDGE_DATABASE_WRITERS", value_name = "COUNT", default_value_t = 4,
         value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(crate) database_writers: u32,
@@ -40,13 +40,13 @@ pub(crate) struct StoreSettings {
     #[arg(long, env = "NUDGE_STATEMENT_TIMEOUT_S", value_name = "SECONDS", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) statement_timeout_s: u64,
-    /// Postgres: what it means that another server, or another history, answers than before
+    /// Postgres: what to do when another server, or another timeline, answers than before (a failover)
     #[arg(long, env = "NUDGE_FAILOVER", default_value = "epoch")]
     pub(crate) failover: FailoverChoice,
     /// SQLite: what a commit waits for before it is answered
     #[arg(long, env = "NUDGE_SQLITE_SYNCHRONOUS", default_value = "full")]
     pub(crate) sqlite_synchronous: SynchronousChoice,
-    /// Start although messages that were answered as sent can be lost with the power. For tests alone
+    /// Start even though a power failure could lose messages that were answered as sent. For tests only
     #[arg(long, env = "NUDGE_ALLOW_UNSAFE_DURABILITY", num_args = 0..=1,
         default_missing_value = "true", default_value = "false", action = clap::ArgAction::Set)]
     pub(crate) allow_unsafe_durability: bool,

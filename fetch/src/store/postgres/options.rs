@@ -12,7 +12,8 @@ pub struct PostgresOptions {
     pub url: String,
     /// Connections of this node for everything but sends and acks.
     pub connections: u32,
-    /// Lanes that commit sends and acks, each with a connection of its own: a conversation's sends share a lane.
+    /// Lanes that commit sends, each with a connection of its own: a conversation's sends share a lane. Acks have
+    /// half as many, rounded up, besides.
     pub writers: u32,
     /// The server gives up a statement after this time.
     pub statement_timeout: Duration,

@@ -304,5 +304,5 @@ pub(super) async fn finish_left_over(
 
 /// Fan-outs that one step looks at.
 const FINISHED_AT_ONCE: i64 = 64;
-/// More rounds than one are for who had to wait.
+/// A second round is needed only after waiting for another transaction's fan-outs.
 const FINISH_ROUNDS_MAX: usize = 16;

@@ -180,8 +180,8 @@ fn silent() -> StoreError {
     StoreError::Unavailable(format!("the database was silent for {} s", ATTEMPT_TIMEOUT.as_secs()))
 }
 
-/// A timeout would end the wait for the standby, and call that a success. And who only finds what an attempt
-/// before him wrote must wait for the standby, too: a message in the log makes his commit one that waits.
+/// A statement timeout would end the wait for the standby and report success. And a transaction that only found
+/// what an earlier attempt wrote must wait for the standby, too: a message in the log makes its commit wait.
 const WAIT_FOR_STANDBY: &str = "SELECT set_config('statement_timeout', '0', true), \
                                 pg_logical_emit_message(true, 'nudge', '')";
 /// `statement_completion_unknown`.
