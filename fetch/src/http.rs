@@ -144,6 +144,7 @@ pub fn public_router(app: App) -> Router {
     routes
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
+        .layer(middleware::from_fn(request::refuse_partial_put))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(request::finish))
         .layer(cors)
@@ -204,6 +205,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_RANGE,
             header::ACCEPT_RANGES,
             header::CONTENT_DISPOSITION,
+            header::HeaderName::from_static("content-digest"),
             header::HeaderName::from_static("repr-digest"),
             header::HeaderName::from_static("upload-offset"),
             header::HeaderName::from_static("upload-length"),

@@ -29,6 +29,13 @@ pub const REQUEST_ID_BYTES_MAX: usize = 64;
 pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Writes at a time that go on without their client; more are refused.
 pub const DETACHED_WRITES_MAX: usize = 4096;
+/// Bytes that an HTTP/1.1 connection gathers before its peer takes them, of a head and of an answer; one
+/// chunk of a medium comes on top.
+pub const HTTP1_BUFFER_BYTES_MAX: usize = 128 * 1024;
+/// Bytes that an HTTP/2 stream gathers before its peer takes them; one chunk of a medium comes on top.
+pub const HTTP2_STREAM_BUFFER_BYTES_MAX: usize = 128 * 1024;
+/// A part of a medium that is larger gets no Content-Digest: it would have to be read twice.
+pub const CONTENT_DIGEST_BYTES_MAX: u64 = 8 << 20;
 /// Requests of one user that write to uploads at a time.
 pub const APPENDS_PER_USER_MAX: usize = 32;
 /// In flight requests get this time when the service stops.

@@ -4,8 +4,8 @@
 //!
 //! - [`Uploads`]: resumable uploads; `append` takes the bytes of one request, `turns` says whose turn it is
 //! - [`collector`]: removes what nobody knows any more
-//! - pure parts of HTTP: [`tus`] (what an upload's headers say), [`range`] and [`preconditions`]
-//!   (RFC 9110), [`disposition`] (RFC 6266)
+//! - pure parts of HTTP: [`tus`] (what an upload's headers say), [`range`], [`multipart`],
+//!   [`media_type`] and [`preconditions`] (RFC 9110), [`wanted_digests`] (RFC 9530), [`disposition`] (RFC 6266)
 //! - [`RunningDigest`]: a SHA-256 that survives a restart
 
 mod append;
@@ -14,11 +14,14 @@ mod digest;
 pub mod disposition;
 mod error;
 mod locks;
+pub mod media_type;
+pub mod multipart;
 pub mod preconditions;
 pub mod range;
 mod turns;
 pub mod tus;
 mod uploads;
+pub mod wanted_digests;
 
 pub use append::UploadBody;
 pub use digest::RunningDigest;

@@ -22,8 +22,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::auth::Peer;
 use crate::limits::{
-    BODY_TIMEOUT, CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP2_KEEP_ALIVE, HTTP2_STREAMS_MAX,
-    IDLE_TIMEOUT, SHUTDOWN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT, WATCH_SEND_BYTES, WRITE_TIMEOUT,
+    BODY_TIMEOUT, CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP1_BUFFER_BYTES_MAX, HTTP2_KEEP_ALIVE,
+    HTTP2_STREAM_BUFFER_BYTES_MAX, HTTP2_STREAMS_MAX, IDLE_TIMEOUT, SHUTDOWN_TIMEOUT,
+    TLS_HANDSHAKE_TIMEOUT, WATCH_SEND_BYTES, WRITE_TIMEOUT,
 };
 use activity::Activity;
 use deadline::WriteDeadline;
@@ -201,12 +202,19 @@ impl Serving {
 impl Manner {
     fn builder(self) -> auto::Builder<TokioExecutor> {
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(HTTP1_BUFFER_BYTES_MAX);
         let mut http2 = builder.http2();
         http2.timer(TokioTimer::new()).max_concurrent_streams(HTTP2_STREAMS_MAX);
         match self {
             Self::Public => {
-                http2.keep_alive_interval(HTTP2_KEEP_ALIVE).keep_alive_timeout(HEADER_TIMEOUT);
+                http2
+                    .keep_alive_interval(HTTP2_KEEP_ALIVE)
+                    .keep_alive_timeout(HEADER_TIMEOUT)
+                    .max_send_buf_size(HTTP2_STREAM_BUFFER_BYTES_MAX);
             }
             Self::Private => {
                 http2

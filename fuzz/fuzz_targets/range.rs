@@ -9,7 +9,7 @@
 mod range;
 
 use libfuzzer_sys::fuzz_target;
-use range::{Selection, content_range, select, unsatisfied_range};
+use range::{RANGES_MAX, Selection, content_range, select, unsatisfied_range};
 
 fuzz_target!(|input: (u64, bool, &str)| {
     let (size, is_small, header) = input;
@@ -19,6 +19,13 @@ fuzz_target!(|input: (u64, bool, &str)| {
         assert!(part.start < part.end && part.end <= size, "{header:?} of {size}: {part:?}");
         let named = content_range(part, size);
         assert_eq!(named, format!("bytes {}-{}/{size}", part.start, part.end - 1));
+    }
+    if let Selection::Parts(parts) = &selection {
+        assert!((2..=RANGES_MAX).contains(&parts.len()), "{header:?} of {size}: {parts:?}");
+        let mut ordered = parts.clone();
+        ordered.sort_by_key(|part| part.start);
+        assert!(ordered.iter().all(|part| part.start < part.end && part.end <= size));
+        assert!(ordered.windows(2).all(|pair| pair[0].end < pair[1].start), "{parts:?}");
     }
     if selection != Selection::Whole {
         assert!(header.trim_start().to_ascii_lowercase().starts_with("bytes"), "{header:?}");

@@ -1,17 +1,17 @@
 //! Downloads, to the letter of RFC 9110.
 
-use std::ops::Range;
+mod body;
+mod content;
+mod headers;
 
 use axum::{
     body::Body as HttpBody,
     extract::State,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
-use futures::StreamExt;
-use headers::HeaderMapExt;
+use futures::TryStreamExt;
 use nudge_proto::{ErrorCode, MediumId};
 
 use super::{
@@ -20,17 +20,22 @@ use super::{
 };
 use crate::{
     auth::Caller,
+    limits::CONTENT_DIGEST_BYTES_MAX,
     media::{
-        MediaError, disposition,
+        MediaError, RunningDigest,
+        multipart::Piece,
         preconditions::{Validators, Verdict},
-        range::{self, Selection},
+        range::{self, RANGES_MAX, Selection},
+        wanted_digests::{WANT_CONTENT_DIGEST, WANT_REPR_DIGEST, Wish, wish},
     },
-    objects::{ByteStream, ObjectError},
+    objects::ObjectError,
     store::Medium,
-    telemetry,
 };
+use body::MediaBody;
+use content::Content;
+use headers::{CONTENT_DIGEST, REPR_DIGEST, put, put_handling, put_type, put_validators};
 
-/// A medium, or the part of it that Range names.
+/// A medium, or the parts of it that Range names.
 pub(super) async fn download(
     State(app): State<App>,
     caller: Caller,
@@ -38,10 +43,11 @@ pub(super) async fn download(
     method: Method,
     headers: HeaderMap,
 ) -> ApiResult {
-    let medium = app.store.medium(caller.user_id, id, app.clock.now()).await?;
-    let validators = Validators::new(&medium.sha256, medium.completed_at)
+    let now = app.clock.now();
+    let medium = app.store.medium(caller.user_id, id, now).await?;
+    let validators = Validators::new(&medium.sha256, medium.completed_at, now)
         .ok_or_else(|| ApiError::new(ErrorCode::Internal, "a digest makes no entity tag"))?;
-    let selection = match validators.evaluate(&headers) {
+    let range_holds = match validators.evaluate(&headers) {
         Verdict::Failed => {
             return Err(ApiError::new(
                 ErrorCode::PreconditionFailed,
@@ -49,56 +55,109 @@ pub(super) async fn download(
             ));
         }
         Verdict::NotModified => return Ok(not_modified(&validators)),
-        // Range means something for GET alone (section 14.2).
-        Verdict::Proceed { range_holds } if range_holds && method == Method::GET => {
-            range::select(range_header(&headers), medium.size)
-        }
-        Verdict::Proceed { .. } => Selection::Whole,
+        Verdict::Proceed { range_holds } => range_holds,
     };
-    let (status, part) = match selection {
-        Selection::Whole => (StatusCode::OK, 0..medium.size),
-        Selection::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
-        Selection::Unsatisfiable => return Err(unsatisfiable(medium.size)),
-    };
-    let length = part.end - part.start;
-    let body = if method == Method::HEAD {
-        HttpBody::empty()
+    // Range means something for GET alone (section 14.2).
+    let selection = if range_holds && method == Method::GET {
+        range::select(range_header(&headers), medium.size)
     } else {
-        // A stream that fails midway breaks the response off: it never looks complete.
-        HttpBody::from_stream(counted(read(&app, caller, &medium, part.clone()).await?))
+        Selection::Whole
     };
-    let mut response = (status, body).into_response();
-    let headers = response.headers_mut();
-    put_validators(headers, &validators);
-    put_description(headers, &medium);
-    headers.insert(header::CONTENT_LENGTH, length.into());
-    if status == StatusCode::PARTIAL_CONTENT {
-        put(headers, header::CONTENT_RANGE, &range::content_range(&part, medium.size));
+    let content = match selection {
+        Selection::Whole => Content::whole(&medium),
+        Selection::Part(part) => Content::part(part, medium.size),
+        Selection::Parts(parts) => Content::parts(&parts, &medium),
+        Selection::Unsatisfiable => {
+            return Err(unsatisfiable(medium.size, "none of them is in the range".to_owned()));
+        }
+        Selection::Excessive => {
+            let excessive = format!("a request may name {RANGES_MAX} ranges at most");
+            return Err(unsatisfiable(medium.size, excessive));
+        }
+    };
+    let mut response = content.status.into_response();
+    describe(&medium, &validators, &content, &headers, response.headers_mut());
+    if method == Method::HEAD {
+        return Ok(response);
     }
+    let digest = content_digest(&app, &medium, &content, &headers).await;
+    if let Some(digest) = or_gone(&app, caller, id, digest).await? {
+        put(response.headers_mut(), CONTENT_DIGEST, &dictionary(&digest));
+    }
+    let opened = MediaBody::open(&app.objects, &medium, content.pieces).await;
+    *response.body_mut() = HttpBody::new(or_gone(&app, caller, id, opened).await?);
     Ok(response)
 }
 
-fn counted(stream: ByteStream) -> ByteStream {
-    let count = |piece: &Result<Bytes, ObjectError>| {
-        telemetry::downloaded(piece.as_ref().map_or(0, Bytes::len) as u64);
-    };
-    stream.inspect(count).boxed()
+/// All headers but those for which the content must be read.
+fn describe(
+    medium: &Medium,
+    validators: &Validators,
+    content: &Content,
+    asked: &HeaderMap,
+    headers: &mut HeaderMap,
+) {
+    put_validators(headers, validators);
+    put_handling(headers);
+    headers.insert(header::CONTENT_LENGTH, content.length().into());
+    match &content.content_type {
+        Some(content_type) => put(headers, header::CONTENT_TYPE, content_type),
+        None => put_type(headers, medium),
+    }
+    if let Some(range) = &content.range {
+        put(headers, header::CONTENT_RANGE, range);
+    }
+    let is_continued =
+        content.status == StatusCode::PARTIAL_CONTENT && asked.contains_key(header::IF_RANGE);
+    let wish = wish(asked, &WANT_REPR_DIGEST);
+    if wish == Wish::Wanted || (wish == Wish::None && !is_continued) {
+        put(headers, REPR_DIGEST, &dictionary(&medium.sha256));
+    }
+    if is_continued {
+        // Whoever sent If-Range has the rest from before (section 15.3.7).
+        headers.remove(header::LAST_MODIFIED);
+    }
+    // Every answer says it: on this it depends whether a browser shows what it has.
+    headers::put_name(headers, medium);
 }
 
-async fn read(
+/// The digest of what the answer carries, if it is wanted and not too much to read twice.
+async fn content_digest(
+    app: &App,
+    medium: &Medium,
+    content: &Content,
+    asked: &HeaderMap,
+) -> Result<Option<[u8; 32]>, ObjectError> {
+    let [Piece::Part(part)] = &content.pieces[..] else { return Ok(None) };
+    if wish(asked, &WANT_CONTENT_DIGEST) != Wish::Wanted {
+        return Ok(None);
+    }
+    if *part == (0..medium.size) {
+        return Ok(Some(medium.sha256));
+    }
+    if part.end - part.start > CONTENT_DIGEST_BYTES_MAX {
+        return Ok(None);
+    }
+    let mut pieces = app.objects.read(medium.id, &medium.object, part.clone()).await?;
+    let mut digest = RunningDigest::default();
+    while let Some(piece) = pieces.try_next().await? {
+        digest.update(&piece);
+        tokio::task::yield_now().await;
+    }
+    Ok(Some(digest.finish()))
+}
+
+/// An object that is not there was removed between the look at the store and here, most likely.
+async fn or_gone<T>(
     app: &App,
     caller: Caller,
-    medium: &Medium,
-    part: Range<u64>,
-) -> Result<ByteStream, ApiError> {
-    match app.objects.read(medium.id, &medium.object, part).await {
-        Err(error @ ObjectError::NotFound { .. }) => {
-            // Removed between the look at the store and here, most likely.
-            app.store.medium(caller.user_id, medium.id, app.clock.now()).await?;
-            Err(MediaError::from(error).into())
-        }
-        other => other.map_err(|error| MediaError::from(error).into()),
+    id: MediumId,
+    opened: Result<T, ObjectError>,
+) -> Result<T, ApiError> {
+    if let Err(ObjectError::NotFound { .. }) = opened {
+        app.store.medium(caller.user_id, id, app.clock.now()).await?;
     }
+    opened.map_err(|error| MediaError::from(error).into())
 }
 
 fn range_header(headers: &HeaderMap) -> Option<&str> {
@@ -111,54 +170,26 @@ fn range_header(headers: &HeaderMap) -> Option<&str> {
 fn not_modified(validators: &Validators) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     put_validators(response.headers_mut(), validators);
+    // The entity tag says it already (section 15.4.5).
+    response.headers_mut().remove(header::LAST_MODIFIED);
     response
 }
 
-fn unsatisfiable(size: u64) -> ApiError {
+fn unsatisfiable(size: u64, reason: String) -> ApiError {
     let refusal = ApiError::new(
         ErrorCode::RangeNotSatisfiable,
-        format!("the medium has {size} bytes, and none of them is in the range"),
+        format!("the medium has {size} bytes, and {reason}"),
     )
-    .with_header(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    match HeaderValue::from_str(&range::unsatisfied_range(size)) {
+    .with_header(header::ACCEPT_RANGES, headers::BYTES);
+    match range::unsatisfied_range(size).try_into() {
         Ok(value) => refusal.with_header(header::CONTENT_RANGE, value),
         Err(_) => refusal,
     }
 }
 
-/// What a cache needs to know: the content never changes, and is for this user only.
-fn put_validators(headers: &mut HeaderMap, validators: &Validators) {
-    headers.typed_insert(validators.etag());
-    headers.typed_insert(validators.last_modified());
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, max-age=31536000, immutable"),
-    );
-    headers.insert(header::VARY, HeaderValue::from_static("authorization"));
-}
-
-/// What it is, said so that no browser runs it.
-fn put_description(headers: &mut HeaderMap, medium: &Medium) {
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    put(headers, header::CONTENT_TYPE, &medium.content_type);
-    put(headers, header::CONTENT_DISPOSITION, &disposition::attachment(&medium.file_name));
-    put(headers, REPR_DIGEST, &format!("sha-256=:{}:", STANDARD.encode(medium.sha256)));
-    for (name, value) in [
-        (header::ACCEPT_RANGES, "bytes"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-}
-
-/// Leaves out what no header can carry.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value)
-        && !value.is_empty()
-    {
-        headers.insert(name, value);
-    }
+/// A digest as RFC 9530 writes it.
+fn dictionary(sha256: &[u8; 32]) -> String {
+    format!("sha-256=:{}:", STANDARD.encode(sha256))
 }
 
 impl From<MediaError> for ApiError {
@@ -169,6 +200,3 @@ impl From<MediaError> for ApiError {
         Self::new(error.code(), error.to_string())
     }
 }
-
-/// RFC 9530, section 3.
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");

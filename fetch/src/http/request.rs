@@ -5,7 +5,7 @@ use std::time::Instant;
 use axum::{
     body::Body,
     extract::{MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -60,6 +60,18 @@ fn request_id(headers: &HeaderMap) -> String {
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Refuses to put a part of something: taken for the whole it would replace what it belongs to (RFC 9110,
+/// section 14.5).
+pub(super) async fn refuse_partial_put(request: Request, next: Next) -> Response {
+    if request.method() == Method::PUT && request.headers().contains_key(header::CONTENT_RANGE) {
+        return ApiError::invalid(
+            "nothing here can be put in parts: send it without Content-Range",
+        )
+        .into_response();
+    }
+    next.run(request).await
+}
 
 /// Gives a request that is no transfer its time. What it wrote may have happened: a retry tells.
 pub(super) async fn within_time(request: Request, next: Next) -> Response {

@@ -2,16 +2,19 @@
 
 use std::fmt::Write;
 
-/// The value of Content-Disposition: always a download, never shown in place, under the last part
-/// of the name that the uploader gave.
+/// The value of Content-Disposition: a picture, a sound or a film may be shown in place; everything else,
+/// and so everything that a browser would run, is a download. It carries the last part of the name that
+/// the uploader gave.
 #[must_use]
-pub fn attachment(file_name: &str) -> String {
+pub fn content_disposition(content_type: &str, file_name: &str) -> String {
+    let mut value = if is_passive(content_type) { "inline" } else { "attachment" }.to_owned();
     let name = safe_name(file_name);
     if name.is_empty() {
-        return "attachment".to_owned();
+        return value;
     }
     let plain: String = name.chars().map(plain_or_underscore).collect();
-    let mut value = format!("attachment; filename=\"{plain}\"");
+    // Writing to a String cannot fail.
+    let _ = write!(value, "; filename=\"{plain}\"");
     if plain != name {
         value.push_str("; filename*=UTF-8''");
         for byte in name.bytes() {
@@ -19,6 +22,32 @@ pub fn attachment(file_name: &str) -> String {
         }
     }
     value
+}
+
+/// Whether a browser that shows it runs nothing. A closed list: SVG is a picture that runs.
+fn is_passive(content_type: &str) -> bool {
+    const PASSIVE: [&str; 18] = [
+        "audio/aac",
+        "audio/flac",
+        "audio/mp4",
+        "audio/mpeg",
+        "audio/ogg",
+        "audio/opus",
+        "audio/wav",
+        "audio/webm",
+        "image/avif",
+        "image/bmp",
+        "image/gif",
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "video/mp4",
+        "video/ogg",
+        "video/quicktime",
+        "video/webm",
+    ];
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    PASSIVE.iter().any(|passive| passive.eq_ignore_ascii_case(essence))
 }
 
 /// The name without folders and without what a terminal or a file system would act on.
@@ -49,7 +78,6 @@ fn push_encoded(value: &mut String, byte: u8) {
     if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
         value.push(char::from(byte));
     } else {
-        // Writing to a String cannot fail.
         let _ = write!(value, "%{byte:02X}");
     }
 }
@@ -77,14 +105,38 @@ mod tests {
             ("photo\u{202e}gpj.exe", "attachment; filename=\"photogpj.exe\""),
             ("\u{1f600}", "attachment; filename=\"_\"; filename*=UTF-8''%F0%9F%98%80"),
         ] {
-            assert_eq!(attachment(name), expected, "{name:?}");
+            assert_eq!(content_disposition("text/plain", name), expected, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_runs_nothing_is_shown_in_place() {
+        for content_type in ["image/jpeg", "IMAGE/PNG", "video/mp4; codecs=\"avc1\"", "audio/ogg"] {
+            assert_eq!(content_disposition(content_type, ""), "inline", "{content_type}");
+        }
+        for content_type in [
+            "text/html",
+            "text/html; image/png",
+            "image/svg+xml",
+            "application/xhtml+xml",
+            "text/xml",
+            "application/javascript",
+            "application/pdf",
+            "text/plain",
+            "application/octet-stream",
+            "",
+            "image/",
+            "image/png+xml",
+            "multipart/x-mixed-replace",
+        ] {
+            assert_eq!(content_disposition(content_type, ""), "attachment", "{content_type}");
         }
     }
 
     proptest! {
         #[test]
         fn any_name_makes_a_header_of_one_line(name in "\\PC*|.*") {
-            let value = attachment(&name);
+            let value = content_disposition("image/png", &name);
             prop_assert!(http::HeaderValue::from_str(&value).is_ok());
             prop_assert!(!value.contains(['/', '\\']));
         }

@@ -33,11 +33,13 @@ pub enum Verdict {
 }
 
 impl Validators {
-    /// Of content that never changes: its SHA-256 is a strong validator.
+    /// Of content that never changes: its SHA-256 is a strong validator, and so is its date. One that
+    /// another node's clock made in the future is told as now (section 8.8.2.1).
     #[must_use]
-    pub fn new(sha256: &[u8; 32], completed_at: UnixMs) -> Option<Self> {
+    pub fn new(sha256: &[u8; 32], completed_at: UnixMs, now: UnixMs) -> Option<Self> {
         let etag = format!("\"{}\"", hex::encode(sha256)).parse().ok()?;
-        let last_modified = SystemTime::UNIX_EPOCH + Duration::from_secs(completed_at.0 / 1000);
+        let seconds = completed_at.0.min(now.0) / 1000;
+        let last_modified = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         Some(Self { etag, last_modified })
     }
 
@@ -104,7 +106,8 @@ mod tests {
 
     /// `etag!` stands for the entity tag of what is there.
     fn evaluate(headers: &[(HeaderName, &str)]) -> Verdict {
-        let validators = Validators::new(&[0xab; 32], UnixMs(1_800_000_000_900)).unwrap();
+        let completed_at = UnixMs(1_800_000_000_900);
+        let validators = Validators::new(&[0xab; 32], completed_at, completed_at).unwrap();
         let etag = format!("\"{}\"", "ab".repeat(32));
         let header = |(name, value): &(HeaderName, &str)| {
             let value = value.replace("etag!", &etag);
@@ -182,6 +185,50 @@ mod tests {
             ("no tag", NO_RANGE),
         ] {
             assert_eq!(evaluate(&[(NAME, value)]), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_date_that_comes_twice_counts_for_nothing() {
+        use header::{IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE};
+        for (name, date) in [(IF_MODIFIED_SINCE, AFTER), (IF_UNMODIFIED_SINCE, BEFORE)] {
+            assert_ne!(evaluate(&[(name.clone(), date)]), WHOLE_RANGE, "{name}");
+            let twice = [(name.clone(), date), (name.clone(), date)];
+            assert_eq!(evaluate(&twice), WHOLE_RANGE, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_was_made_in_the_future_was_made_now() {
+        for (completed_at, now) in [(5000, 9000), (9000, 5000), (5999, 5000)] {
+            let at = |ms: u64| UnixMs(1_800_000_000_000 + ms);
+            let told = Validators::new(&[0xab; 32], at(completed_at), at(now)).unwrap();
+            let expected = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_005);
+            assert_eq!(told.last_modified(), expected.into());
+        }
+    }
+
+    #[test]
+    fn all_three_forms_of_a_date_are_understood() {
+        for date in [NOW, "Friday, 15-Jan-27 08:00:00 GMT", "Fri Jan 15 08:00:00 2027"] {
+            let evaluated = evaluate(&[(header::IF_MODIFIED_SINCE, date)]);
+            assert_eq!(evaluated, Verdict::NotModified, "{date}");
+            assert_eq!(evaluate(&[(header::IF_RANGE, date)]), WHOLE_RANGE, "{date}");
+        }
+    }
+
+    #[test]
+    fn the_stronger_condition_comes_first() {
+        use header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+        for (headers, expected) in [
+            (&[(IF_NONE_MATCH, "etag!"), (IF_MATCH, "\"other\"")][..], Verdict::Failed),
+            (&[(IF_NONE_MATCH, "etag!"), (IF_UNMODIFIED_SINCE, BEFORE)], Verdict::Failed),
+            (&[(IF_MATCH, "etag!"), (IF_NONE_MATCH, "etag!")], Verdict::NotModified),
+            (&[(IF_MATCH, "etag!"), (IF_MODIFIED_SINCE, NOW)], Verdict::NotModified),
+            (&[(IF_RANGE, "\"other\""), (IF_NONE_MATCH, "etag!")], Verdict::NotModified),
+            (&[(IF_RANGE, "\"other\""), (IF_MATCH, "etag!")], NO_RANGE),
+        ] {
+            assert_eq!(evaluate(headers), expected, "{headers:?}");
         }
     }
 }

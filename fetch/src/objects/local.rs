@@ -11,22 +11,20 @@
 //! crashes leaves a committed byte without a name. A finished object appears by `rename`: whole, or
 //! not at all.
 
+mod buffers;
 mod finish;
 mod layout;
 mod marked;
+mod read;
 mod segment;
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     ops::Range,
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::{StreamExt, stream};
 use nudge_proto::MediumId;
 
@@ -93,9 +91,8 @@ impl Objects for LocalObjects {
         _object: &ObjectName,
         range: Range<u64>,
     ) -> Result<ByteStream, ObjectError> {
-        let path = self.paths.finished(id);
-        let file = blocking(move || open_finished(&path, id, range.end)).await?;
-        Ok(read_range(Arc::new(file), range))
+        let file = read::open(&self.paths.finished(id), id, range.end).await?;
+        Ok(read::FileRange::new(file, id, range).boxed())
     }
 
     async fn tidy(
@@ -220,37 +217,6 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-fn open_finished(path: &Path, id: MediumId, end: u64) -> Result<File, ObjectError> {
-    let missing = ObjectError::NotFound { id, what: "the object" };
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing),
-        other => other.map_err(ObjectError::io("open a medium"))?,
-    };
-    let length = file.metadata().map_err(ObjectError::io("open a medium"))?.len();
-    if length < end { Err(missing) } else { Ok(file) }
-}
-
-/// One chunk is in memory per reader; the next is read when it is asked for.
-fn read_range(file: Arc<File>, range: Range<u64>) -> ByteStream {
-    stream::try_unfold((file, range), async |(file, range)| {
-        let length = (range.end - range.start).min(READ_BYTES);
-        if length == 0 {
-            return Ok(None);
-        }
-        let reader = Arc::clone(&file);
-        let chunk = blocking(move || {
-            let mut chunk = vec![0; length as usize];
-            reader
-                .read_exact_at(&mut chunk, range.start)
-                .map_err(ObjectError::io("read a medium"))?;
-            Ok(Bytes::from(chunk))
-        })
-        .await?;
-        Ok(Some((chunk, (file, range.start + length..range.end))))
-    })
-    .boxed()
-}
-
 /// The media named in a directory; other names are not ours.
 fn ids(directory: &Path) -> Result<Vec<MediumId>, ObjectError> {
     let failed = ObjectError::io("list the media");
@@ -261,6 +227,3 @@ fn ids(directory: &Path) -> Result<Vec<MediumId>, ObjectError> {
     }
     Ok(ids)
 }
-
-/// Bytes of one read.
-const READ_BYTES: u64 = 256 * 1024;

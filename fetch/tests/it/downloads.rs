@@ -1,5 +1,10 @@
 //! Downloads, to the letter of RFC 9110.
 
+mod broken;
+mod conformance;
+mod digests;
+mod several;
+
 use std::process::Command;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -31,18 +36,35 @@ async fn p6_a_medium_tells_its_digest_and_never_changes() {
         ("content-length", "1000".to_owned()),
         ("content-type", "image/jpeg".to_owned()),
         ("accept-ranges", "bytes".to_owned()),
-        ("content-disposition", "attachment; filename=\"x.jpg\"".to_owned()),
+        ("content-disposition", "inline; filename=\"x.jpg\"".to_owned()),
         ("x-content-type-options", "nosniff".to_owned()),
         ("content-security-policy", "default-src 'none'; sandbox".to_owned()),
-        ("cache-control", "private, max-age=31536000, immutable".to_owned()),
+        ("cache-control", "private, max-age=31536000, immutable, no-transform".to_owned()),
     ] {
         assert_eq!(header(&response, name), expected, "{name}");
     }
     assert!(response.bytes().await.unwrap() == bytes);
     let named = ada.upload("süß.jpg", &bytes).await;
     let response = get(&ada, &named, &[]).await;
-    let expected = "attachment; filename=\"s__.jpg\"; filename*=UTF-8''s%C3%BC%C3%9F.jpg";
+    let expected = "inline; filename=\"s__.jpg\"; filename*=UTF-8''s%C3%BC%C3%9F.jpg";
     assert_eq!(header(&response, "content-disposition"), expected);
+}
+
+#[tokio::test]
+async fn what_is_declared_as_no_type_is_just_bytes() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    for (declared, told) in [
+        ("text/html; charset=utf-8", "text/html; charset=utf-8"),
+        ("html", "application/octet-stream"),
+        ("image/png\r\nx: y", "application/octet-stream"),
+    ] {
+        let path = ada.create_upload(10, &[("content_type", declared)]).await;
+        assert_eq!(ada.append(&path, 0, noise(10)).send().await.unwrap().status(), 204);
+        let response = get(&ada, path.rsplit('/').next().unwrap(), &[]).await;
+        assert_eq!(header(&response, "content-type"), told);
+        assert_eq!(header(&response, "content-disposition"), "attachment", "{declared:?}");
+    }
 }
 
 #[tokio::test]
@@ -97,7 +119,7 @@ async fn a_range_gives_its_bytes_and_no_others() {
         assert!(response.bytes().await.unwrap() == bytes[part]);
     }
     // What is not one range is not a reason to fail.
-    for range in ["bytes=5-3", "lines=0-1", "bytes=0-1,5-6", "nonsense"] {
+    for range in ["bytes=5-3", "lines=0-1", "nonsense"] {
         let response = get(&ada, &medium, &[("range", range)]).await;
         assert_eq!(response.status(), 200, "{range}");
         assert!(response.bytes().await.unwrap() == bytes);
@@ -111,18 +133,35 @@ async fn a_range_gives_its_bytes_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_whole_answer_has_no_content_range() {
+    let service = Service::start().await;
+    let ada = service.user("ada").await;
+    let medium = ada.upload("photo.jpg", &noise(10)).await;
+    let (other, nothing) = (("if-match", "\"other\""), ("if-none-match", "*"));
+    for (headers, status) in [(vec![], 200), (vec![nothing], 304), (vec![other], 412)] {
+        let ranged = [&headers[..], &[("range", "bytes=5-3")]].concat();
+        let response = get(&ada, &medium, &ranged).await;
+        assert_eq!(response.status(), status);
+        assert!(!response.headers().contains_key("content-range"), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_range_without_any_byte_is_not_satisfiable() {
     let service = Service::start().await;
     let ada = service.user("ada").await;
     let (medium, empty) = (ada.upload("a", &noise(10)).await, ada.upload("b", &[]).await);
+    let excessive = format!("bytes={}", vec!["0-1"; 65].join(","));
     for (medium, range, told) in [
         (&medium, "bytes=10-", "bytes */10"),
         (&medium, "bytes=-0", "bytes */10"),
         (&empty, "bytes=0-", "bytes */0"),
+        (&medium, &excessive, "bytes */10"),
     ] {
         let response = get(&ada, medium, &[("range", range)]).await;
         assert_eq!(response.status(), 416);
         assert_eq!(header(&response, "content-range"), told);
+        assert_eq!(header(&response, "accept-ranges"), "bytes");
         let problem: serde_json::Value = response.json().await.unwrap();
         assert_eq!(problem["code"], "range_not_satisfiable");
     }
@@ -138,16 +177,43 @@ async fn conditions_save_who_has_it_and_protect_who_has_another() {
     let etag = format!("\"{}\"", sha256_hex(&bytes));
     let response = get(&ada, &medium, &[("if-none-match", &etag)]).await;
     assert_eq!((response.status().as_u16(), header(&response, "etag")), (304, etag.clone()));
+    for name in ["cache-control", "vary", "date"] {
+        header(&response, name);
+    }
+    for name in ["last-modified", "content-type", "content-length", "repr-digest"] {
+        assert!(!response.headers().contains_key(name), "{name}");
+    }
     assert!(response.bytes().await.unwrap().is_empty());
     assert_eq!(get(&ada, &medium, &[("if-none-match", "\"other\"")]).await.status(), 200);
+    let both = [("if-none-match", etag.as_str()), ("range", "bytes=5000-")];
+    assert_eq!(get(&ada, &medium, &both).await.status(), 304, "a condition comes before Range");
+    let nothing = Uuid::new_v4().to_string();
+    assert_eq!(get(&ada, &nothing, &[("if-none-match", "*")]).await.status(), 404);
     let response = get(&ada, &medium, &[("if-match", "\"other\"")]).await;
     assert_eq!(response.status(), 412);
     let problem: serde_json::Value = response.json().await.unwrap();
     assert_eq!(problem["code"], "precondition_failed");
     let range = ("range", "bytes=500-");
+    let anew = get(&ada, &medium, &[range, ("if-range", "\"other\"")]).await;
     let resumed = get(&ada, &medium, &[range, ("if-range", &etag)]).await;
     assert_eq!(resumed.status(), 206);
-    let anew = get(&ada, &medium, &[range, ("if-range", "\"other\"")]).await;
+    for name in ["cache-control", "vary", "date", "etag", "content-range"] {
+        header(&resumed, name);
+    }
+    for name in ["content-disposition", "content-security-policy", "x-content-type-options"] {
+        assert_eq!(header(&resumed, name), header(&anew, name), "no answer lets a browser run it");
+    }
+    for name in ["last-modified", "repr-digest"] {
+        assert!(!resumed.headers().contains_key(name), "{name}: it is there from before");
+    }
+    let whole = get(&ada, &medium, &[]).await;
+    let part = get(&ada, &medium, &[range]).await;
+    for name in whole.headers().keys().filter(|name| *name != "x-request-id" && *name != "date") {
+        if name != "content-length" {
+            assert_eq!(part.headers().get(name), whole.headers().get(name), "{name}");
+        }
+    }
+    assert_eq!(get(&ada, &medium, &[("if-range", "\"other\"")]).await.status(), 200);
     assert_eq!(anew.status(), 200, "another medium is sent whole");
     assert!(anew.bytes().await.unwrap() == bytes);
 }

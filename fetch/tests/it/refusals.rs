@@ -76,6 +76,19 @@ async fn a_body_above_its_limit_is_refused() {
 }
 
 #[tokio::test]
+async fn nothing_is_put_in_parts() {
+    let service = Service::start().await;
+    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
+    let conversation = ada.direct(&bob).await;
+    let path = format!("/v1/conversations/{conversation}/messages/{}", Uuid::new_v4());
+    let body = json!({ "content_type": "text/plain", "body": "aGVsbG8=" });
+    let put = || ada.request(Method::PUT, &path).json(&body);
+    let (status, problem) = answer(put().header("content-range", "bytes 0-4/10")).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (400, Some("invalid_request")));
+    assert_eq!(answer(put()).await.0, 201, "nothing of it was kept");
+}
+
+#[tokio::test]
 async fn registration_can_be_closed_or_by_invite() {
     use nudge_fetch::config::Registration;
 

@@ -1,8 +1,9 @@
 //! Objects in an object store: the suite, and what a start says of a place that cannot be used.
 
-mod bucket;
+pub(crate) mod bucket;
 mod fencing;
 mod gate;
+mod http;
 mod memory;
 mod node;
 mod outages;

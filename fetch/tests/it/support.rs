@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::remote::bucket::Bucket;
+
 pub(crate) struct Service {
     pub(crate) fetch: Fetch,
     pub(crate) http: Client,
@@ -29,6 +31,7 @@ pub(crate) struct Service {
     clock_ms: Arc<AtomicU64>,
     folder: TempDir,
     database: Database,
+    objects: ObjectsConfig,
 }
 
 /// Names the store that services are started on: `postgres`, or none for SQLite.
@@ -39,6 +42,17 @@ fn new_database() -> Database {
         Ok("postgres") => Database::Postgres(PostgresOptions::new(Postgres::shared().database())),
         Ok(other) => panic!("{STORE_VARIABLE}={other}: only postgres is known"),
         Err(_) => Database::default(),
+    }
+}
+
+/// Names the place that media are put in: `s3`, or none for a folder.
+pub(crate) const OBJECTS_VARIABLE: &str = "NUDGE_TEST_OBJECTS";
+
+fn new_objects() -> ObjectsConfig {
+    match std::env::var(OBJECTS_VARIABLE).as_deref() {
+        Ok("s3") => ObjectsConfig::Remote(Bucket::shared().at(&Uuid::new_v4().to_string())),
+        Ok(other) => panic!("{OBJECTS_VARIABLE}={other}: only s3 is known"),
+        Err(_) => ObjectsConfig::default(),
     }
 }
 
@@ -53,7 +67,7 @@ impl Service {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock_ms = Arc::new(AtomicU64::new(1_800_000_000_000));
-        Self::start_in(folder, new_database(), clock_ms, change, parts).await
+        Self::start_in(folder, (new_database(), new_objects()), clock_ms, change, parts).await
     }
 
     /// A node on a database, with a clock of its own or that of another node.
@@ -65,7 +79,8 @@ impl Service {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock_ms = clock_ms.unwrap_or_else(|| Arc::new(AtomicU64::new(1_800_000_000_000)));
-        Self::start_in(folder, database, clock_ms, change, parts).await
+        let places = (database, ObjectsConfig::default());
+        Self::start_in(folder, places, clock_ms, change, parts).await
     }
 
     /// For another node.
@@ -75,33 +90,34 @@ impl Service {
 
     async fn start_in(
         folder: TempDir,
-        database: Database,
+        (database, objects): (Database, ObjectsConfig),
         clock_ms: Arc<AtomicU64>,
         change: impl FnOnce(&mut FetchConfig),
         parts: FetchParts,
     ) -> Self {
         let mut config = FetchConfig::new(folder.path().to_owned());
         config.database = database;
+        config.objects = objects;
         change(&mut config);
         let is_postgres = matches!(config.database, Database::Postgres(_));
         if is_postgres && config.objects == ObjectsConfig::InDataDir {
             let path = config.objects_path();
             config.objects = ObjectsConfig::Directory { path, is_shared: true };
         }
-        let database = config.database.clone();
+        let (database, objects) = (config.database.clone(), config.objects.clone());
         let heartbeat = config.heartbeat;
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let told = Arc::clone(&clock_ms);
         let clock = Clock::new(move || UnixMs(told.fetch_add(1, Ordering::Relaxed)));
         let fetch = Fetch::start_with(config, FetchParts { clock, ..parts }).await.unwrap();
-        Self { fetch, http: Client::new(), scheme, heartbeat, clock_ms, folder, database }
+        Self { fetch, http: Client::new(), scheme, heartbeat, clock_ms, folder, database, objects }
     }
 
     /// Stops, and starts again on what was left.
     pub(crate) async fn restart(self) -> Self {
-        let Self { fetch, clock_ms, folder, database, .. } = self;
+        let Self { fetch, clock_ms, folder, database, objects, .. } = self;
         fetch.shutdown().await;
-        Self::start_in(folder, database, clock_ms, |_| {}, FetchParts::default()).await
+        Self::start_in(folder, (database, objects), clock_ms, |_| {}, FetchParts::default()).await
     }
 
     /// Where everything lies.

@@ -107,17 +107,38 @@ pub(in crate::http) fn download() -> Api {
     let described = |summary| {
         does(summary)
             .takes_header("If-None-Match", Required::False, "Answered with 304 to who has it.")
-            .takes_header("If-Match", Required::False, "")
+            .takes_header("If-Match", Required::False, "Answered with 412 to who means another.")
+            .takes_header("If-Modified-Since", Required::False, "As If-None-Match, by date.")
+            .takes_header("If-Unmodified-Since", Required::False, "As If-Match, by date.")
+            .takes_header(
+                "Want-Repr-Digest",
+                Required::False,
+                "RFC 9530: `sha-256=0` leaves the digest of the whole out.",
+            )
             .answers_nothing(304, "It has not changed; it never does.")
             .refuses(&[NotFound, PreconditionFailed])
     };
-    let got = described("A medium, or the part of it that Range names")
-        .takes_header("Range", Required::False, "One range of bytes; several give the whole.")
-        .takes_header("If-Range", Required::False, "The entity tag that the part belongs to.")
+    let got = described("A medium, or the parts of it that Range names")
+        .takes_header(
+            "Range",
+            Required::False,
+            "Ranges of bytes, 64 at most; those that overlap or nearly touch are sent as one.",
+        )
+        .takes_header(
+            "If-Range",
+            Required::False,
+            "The entity tag or the date of what the part belongs to.",
+        )
+        .takes_header(
+            "Want-Content-Digest",
+            Required::False,
+            "RFC 9530: `sha-256=1` asks for the digest of one part of 8 MiB at most.",
+        )
         .answers_bytes(200, "All of it.")
-        .answers_bytes(206, "The part.")
+        .answers_bytes(206, "The part; several as multipart/byteranges.")
         .says("ETag", "The SHA-256 in hex.")
-        .says("Repr-Digest", "The SHA-256 (RFC 9530).")
+        .says("Repr-Digest", "The SHA-256 of the whole (RFC 9530).")
+        .says("Content-Digest", "The SHA-256 of what the answer carries, if it was wanted.")
         .says("Content-Disposition", "Under which name it was uploaded.")
         .refuses(&[RangeNotSatisfiable]);
     let looked_at = described("What a medium is").answers_nothing(200, "As of GET.");
