@@ -195,9 +195,9 @@ impl Fetch {
         let tls = config.tls.clone().map(with_http_alpn);
         let private_tls = config.private_tls.clone().map(with_http_alpn);
         let (public_at, private_at) = (config.public, config.private);
-        let move_time = config.move_time;
+        let (move_time, failover) = (config.move_time, config.database.failover());
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let health = Arc::new(readiness::health(&store, &objects, &bus, &auth, &hub));
+        let health = Arc::new(readiness::health(&store, &objects, &bus, &auth, &hub, failover));
         let app = App {
             store: Arc::clone(&store),
             objects,

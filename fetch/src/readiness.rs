@@ -10,7 +10,10 @@ use crate::{
     health::{Health, Need, Question},
     limits::KEYS_STALE,
     objects::Objects,
-    store::Store,
+    store::{
+        Store,
+        postgres::{Failover, NO_STANDBY},
+    },
     watch::WatchHub,
 };
 
@@ -22,13 +25,34 @@ pub(crate) fn health(
     bus: &Arc<dyn Bus>,
     auth: &Arc<Auth>,
     hub: &Arc<WatchHub>,
+    failover: Failover,
 ) -> Health {
-    Health::default()
+    let health = Health::default()
         .with("store", Need::Required, ask_store(Arc::clone(store)))
         .with("objects", Need::Helpful, ask_objects(Arc::clone(objects)))
         .with("bus", Need::Helpful, ask_bus(Arc::clone(bus)))
         .with("keys", Need::Helpful, ask_keys(Arc::clone(auth)))
-        .with("watch", Need::Helpful, ask_watch(Arc::clone(hub)))
+        .with("watch", Need::Helpful, ask_watch(Arc::clone(hub)));
+    match failover {
+        Failover::Epoch => health,
+        Failover::Synchronous => {
+            health.with("standby", Need::Helpful, ask_standby(Arc::clone(store)))
+        }
+    }
+}
+
+fn ask_standby(store: Arc<dyn Store>) -> Question {
+    Arc::new(move || {
+        let store = Arc::clone(&store);
+        async move {
+            match store.reaches_standby().await {
+                Ok(true) => Ok(well()),
+                Ok(false) => Err(NO_STANDBY.to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        }
+        .boxed()
+    })
 }
 
 fn ask_store(store: Arc<dyn Store>) -> Question {

@@ -21,6 +21,7 @@ mod news;
 mod operations;
 pub mod postgres;
 mod rows;
+mod schema;
 mod sends;
 mod sql_error;
 pub mod sqlite;
@@ -51,6 +52,7 @@ pub use moved::{Moved, Outcome};
 pub use operations::{
     MediumStory, MessageStory, Operations, Passed, RecipientStory, Span, StoreStats,
 };
+pub use schema::SchemaError;
 pub use upkeep::{Key, KeyPurpose, Retention, StoreIdentity, Swept, Upkeep};
 
 /// Everything that must last.

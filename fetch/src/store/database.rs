@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{
     Store,
-    postgres::{self, PostgresOptions, PostgresStore},
+    postgres::{self, Failover, PostgresOptions, PostgresStore},
     sqlite::{self, SqliteOptions, SqliteStore},
 };
 
@@ -38,6 +38,15 @@ impl Database {
             }
             Self::Postgres(options) => Arc::new(PostgresStore::open(options).await?),
         })
+    }
+
+    /// What it means that another server takes over.
+    #[must_use]
+    pub const fn failover(&self) -> Failover {
+        match self {
+            Self::Sqlite(_) => Failover::Epoch,
+            Self::Postgres(options) => options.failover,
+        }
     }
 
     /// How another connection to the database is made; `None` for a file.

@@ -55,7 +55,7 @@ use crate::telemetry;
 use acks::AckWork;
 use lanes::Lanes;
 pub use open::OpenError;
-pub use options::{Failover, FanOut, PostgresOptions};
+pub use options::{Failover, FanOut, NO_STANDBY, PostgresOptions};
 use send::SendWork;
 use transactions::{Repeat, Transactions, Within};
 

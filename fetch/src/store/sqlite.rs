@@ -46,7 +46,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use super::StoreError;
+use super::{
+    StoreError,
+    schema::{self, SchemaError},
+};
 use writer::Writer;
 
 /// The store in one SQLite file.
@@ -118,9 +121,9 @@ pub enum OpenError {
         /// Why.
         source: sqlx::Error,
     },
-    /// The schema cannot be brought up to date.
-    #[error("cannot migrate the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema cannot be brought up to date, or is another version's.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// A commit would not be on disk when it is answered.
     #[error(
         "the database runs with {setting}={found}, so that a commit might be lost: it must be {needed}; \
@@ -156,8 +159,7 @@ impl SqliteStore {
         if !options.allow_unsafe_durability {
             check_durability(&mut connection, path).await?;
         }
-        // Not `run`: with it the compiler does not see that a task may open a store.
-        sqlx::migrate!("../migrations/sqlite").run_direct(None, &mut connection, false).await?;
+        migrate(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.readers)
             .acquire_timeout(WAIT_MAX)
@@ -231,6 +233,17 @@ fn lock(path: &Path) -> Result<File, OpenError> {
 }
 
 /// Reads the settings back: a file system or a build of SQLite may not do what it is told.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let migrator = schema::shared(sqlx::migrate!("../migrations/sqlite"));
+    // Not `run`: with it the compiler does not see that a task may open a store.
+    migrator.run_direct(None, connection, false).await.map_err(SchemaError::from)?;
+    let needed: Option<i64> = sqlx::query_scalar("SELECT compatible_from FROM store")
+        .fetch_optional(connection)
+        .await
+        .map_err(StoreError::from)?;
+    Ok(schema::check(&migrator, needed.unwrap_or(0))?)
+}
+
 async fn check_durability(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let database = |source| OpenError::Database { path: path.to_owned(), source };
     let journal: String = sqlx::query_scalar("PRAGMA journal_mode")

@@ -36,6 +36,11 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Whether the store answers; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// Whether commits reach the standby that is configured to outlive this server; true where none is.
+    async fn reaches_standby(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// Finishes what was begun and closes; later calls are [`StoreError::Unavailable`].
     async fn close(&self);
 }

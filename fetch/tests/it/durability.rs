@@ -10,13 +10,14 @@ use nudge_fetch::{
     Fetch, FetchConfig, FetchError, FetchParts,
     objects::{ObjectError, PlaceError},
     store::{
-        Database, OpenError, Store,
+        Database, OpenError, SchemaError, Store, Upkeep,
         sqlite::{self, SqliteOptions, SqliteStore, Synchronous},
     },
 };
 use nudge_proto::{Cursor, Handle, InboxSeq};
 use reqwest::Method;
 use serde_json::json;
+use sqlx::{ConnectOptions, Connection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
 use crate::support::{Service, base64, noise};
@@ -61,6 +62,30 @@ async fn p1_a_database_that_does_not_wait_for_the_disk_is_refused_unless_a_flag_
     assert!(refused.to_string().contains("synchronous=0"), "{refused}");
     config.database = Database::Sqlite(SqliteOptions { allow_unsafe_durability: true, ..off });
     Fetch::start(config).await.unwrap().shutdown().await;
+}
+
+#[tokio::test]
+async fn p7_a_database_of_a_newer_version_is_used_unless_that_forbids_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nudge.db");
+    let options = SqliteOptions::default();
+    let open = || SqliteStore::open(&path, &options);
+    let run = async |statement| {
+        let file = SqliteConnectOptions::new().filename(&path);
+        let mut database = file.connect().await.unwrap();
+        sqlx::query(statement).execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
+    };
+    open().await.unwrap().close().await;
+    run("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9000, 'of a newer version', 1, x'', 0)")
+    .await;
+    open().await.unwrap().close().await;
+    run("UPDATE store SET compatible_from = 9000").await;
+    let refused = open().await.unwrap_err();
+    let needed =
+        matches!(&refused, sqlite::OpenError::Schema(SchemaError::TooNew { needed: 9000, .. }));
+    assert!(needed && refused.to_string().contains("newer version of Nudge"), "{refused}");
 }
 
 #[tokio::test]

@@ -1,5 +1,13 @@
 //! Whether a node can serve, and what it lacks.
 
+use nudge_fetch::{
+    FetchConfig, FetchParts,
+    store::{
+        Database,
+        postgres::{Failover, PostgresOptions},
+    },
+};
+use nudge_test_servers::Postgres;
 use serde_json::{Value, json};
 
 use crate::support::{Service, answer};
@@ -51,4 +59,18 @@ async fn p7_a_draining_node_is_not_ready_and_goes_on_serving() {
     assert_eq!((public(&service, "/readyz").await, public(&service, "/healthz").await), (503, 200));
     let ada = service.user("ada").await;
     assert_eq!(ada.get("/v1/me").await.0, 200);
+}
+
+#[tokio::test]
+async fn p1_a_database_that_is_said_to_have_a_standby_and_names_none_is_told_to_the_operator() {
+    let failover = Failover::Synchronous;
+    let options =
+        PostgresOptions { failover, ..PostgresOptions::new(Postgres::shared().database()) };
+    let use_it = |config: &mut FetchConfig| config.database = Database::Postgres(options);
+    let service = Service::start_with(use_it, FetchParts::default()).await;
+    let (status, report) = private(&service).await;
+    assert_eq!((status, &report["status"]), (200, &json!("degraded")), "{report}");
+    let standby = dependency(&report, "standby");
+    assert!(standby["detail"].as_str().unwrap().contains("synchronous_standby_names"), "{report}");
+    service.fetch.shutdown().await;
 }

@@ -10,10 +10,13 @@ use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
 
 use super::{
-    Failover, PostgresOptions,
+    Failover, NO_STANDBY, PostgresOptions,
     origin::{self, Origin},
 };
-use crate::store::StoreError;
+use crate::store::{
+    StoreError,
+    schema::{self, SchemaError},
+};
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -78,9 +81,9 @@ pub enum OpenError {
         /// Host and port.
         server: String,
     },
-    /// The schema cannot be brought up to date.
-    #[error("cannot migrate the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema cannot be brought up to date, or is another version's.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The server fails otherwise.
     #[error("cannot use the database at {server}: {source}")]
     Database {
@@ -106,6 +109,9 @@ pub(super) async fn prepare(
     if !options.allow_unsafe_durability {
         check_durability(&mut connection, options.failover, &server).await?;
     }
+    if !origin::reaches_standby(&mut connection, options.failover).await.map_err(failed)? {
+        tracing::warn!("{NO_STANDBY}");
+    }
     let found = origin::read(&mut connection)
         .await
         .map_err(failed)?
@@ -115,9 +121,11 @@ pub(super) async fn prepare(
         .execute(&mut connection)
         .await
         .map_err(failed)?;
+    let migrator = schema::shared(sqlx::migrate!("../migrations/postgres"));
     // Not `run`: with it the compiler does not see that a task may open a store.
-    sqlx::migrate!("../migrations/postgres").run_direct(None, &mut connection, false).await?;
-    make_first_row(&mut connection, found).await?;
+    migrator.run_direct(None, &mut connection, false).await.map_err(SchemaError::from)?;
+    let needed = make_first_row(&mut connection, found).await?;
+    schema::check(&migrator, needed)?;
     // What is closed is closed: the connection is of no more use.
     let _ = connection.close().await;
     Ok(())
@@ -214,8 +222,8 @@ async fn check_durability(
     }
 }
 
-/// Makes the store's one row at the first start; whoever comes first.
-async fn make_first_row(connection: &mut PgConnection, found: Origin) -> Result<(), OpenError> {
+/// Makes the store's one row at the first start, whoever comes first; the schema that it needs.
+async fn make_first_row(connection: &mut PgConnection, found: Origin) -> Result<i64, OpenError> {
     sqlx::query(
         "INSERT INTO store (singleton, store_id, epoch, created_at, system_id, timeline) \
          VALUES (1, $1, 1, (extract(epoch FROM now()) * 1000)::bigint, $2, $3) ON CONFLICT DO NOTHING",
@@ -223,15 +231,16 @@ async fn make_first_row(connection: &mut PgConnection, found: Origin) -> Result<
     .bind(Uuid::new_v4())
     .bind(found.system_id)
     .bind(found.timeline)
-    .execute(connection)
+    .execute(&mut *connection)
     .await
     .map_err(StoreError::from)?;
-    Ok(())
+    let needed = sqlx::query_scalar("SELECT compatible_from FROM store").fetch_one(connection);
+    Ok(needed.await.map_err(StoreError::from)?)
 }
 
 /// Until the first connection stands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 const CANNOT_CONNECT_NOW: &str = "57P03";
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// The oldest major version that is tested.
+/// The oldest major version.
 const OLDEST_VERSION: u32 = 14;

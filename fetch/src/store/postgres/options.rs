@@ -38,6 +38,10 @@ pub enum Failover {
     Synchronous,
 }
 
+/// What is wrong with [`Failover::Synchronous`] without a standby.
+pub const NO_STANDBY: &str = "failover is \"synchronous\", but the server's synchronous_standby_names is empty: a \
+     failover now would lose messages, and no app would notice; name a standby, or set failover = \"epoch\"";
+
 /// When a message comes into the inboxes of its conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FanOut {

@@ -70,3 +70,20 @@ async fn adopt(db: &mut PgConnection, found: Origin, failover: Failover) -> Resu
     .await?;
     Ok(changed.rows_affected() == 1)
 }
+
+/// Whether a failover of this kind loses nothing: with no standby named, the server's commits wait for none.
+///
+/// Asked anew each time: some who manage failovers take the name away while the standby is gone.
+pub(super) async fn reaches_standby(
+    db: &mut PgConnection,
+    failover: Failover,
+) -> Result<bool, Error> {
+    match failover {
+        Failover::Epoch => Ok(true),
+        Failover::Synchronous => {
+            sqlx::query_scalar("SELECT current_setting('synchronous_standby_names') <> ''")
+                .fetch_one(db)
+                .await
+        }
+    }
+}

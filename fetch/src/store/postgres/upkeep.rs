@@ -49,6 +49,11 @@ impl Upkeep for PostgresStore {
         Ok(origin::check(&mut db, self.general.failover).await?)
     }
 
+    async fn reaches_standby(&self) -> Result<bool, StoreError> {
+        let mut db = self.general.pool.acquire().await?;
+        Ok(origin::reaches_standby(&mut db, self.general.failover).await?)
+    }
+
     async fn close(&self) {
         self.sends.close().await;
         self.acks.close().await;

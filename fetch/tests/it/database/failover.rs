@@ -112,6 +112,14 @@ async fn p3_a_standby_that_lost_commits_begins_one_new_epoch_for_all_nodes() {
 async fn a_standby_that_is_said_to_be_synchronous_keeps_the_epoch() {
     let pair = Pair::new(Failover::Synchronous).await;
     let before = Pair::epoch(&pair.world.store()).await;
+    assert_eq!(pair.world.store().reaches_standby().await, Ok(false), "none is named");
+    for statement in ["ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"]
+    {
+        pair.primary.run_sql(statement).unwrap();
+    }
+    while pair.world.store().reaches_standby().await != Ok(true) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     pair.fail_over();
     assert_eq!(Pair::epoch(&pair.world.store()).await, before);
     pair.world.say(pair.bob, pair.direct, "still here").await;

@@ -4,7 +4,7 @@ use std::{fs, process::Command, time::Duration};
 
 use futures::future::join_all;
 use nudge_fetch::store::{
-    Upkeep,
+    SchemaError, Upkeep,
     postgres::{OpenError, PostgresOptions, PostgresStore},
 };
 use nudge_test_servers::{Postgres, PostgresOptions as ServerOptions};
@@ -32,6 +32,22 @@ async fn ten_nodes_started_at_once_make_one_schema_and_one_store() {
     assert!(identities.windows(2).all(|pair| pair[0] == pair[1]), "{identities:?}");
     let applied = "SELECT count(*) = count(DISTINCT version) FROM _sqlx_migrations";
     assert_eq!(Postgres::shared().run_sql_in(name_of(&url), applied).unwrap().trim(), "t");
+}
+
+#[tokio::test]
+async fn p7_a_node_starts_beside_newer_ones_unless_they_need_the_schema_for_themselves() {
+    let url = Postgres::shared().database();
+    let options = few_connections(url.clone());
+    let run = |statement| Postgres::shared().run_sql_in(name_of(&url), statement).unwrap();
+    PostgresStore::open(&options).await.unwrap().close().await;
+    run("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9000, 'of a newer version', true, '', 0)");
+    PostgresStore::open(&options).await.unwrap().close().await;
+    run("UPDATE store SET compatible_from = 9000");
+    let refused = PostgresStore::open(&options).await.unwrap_err();
+    let is_too_new =
+        matches!(&refused, OpenError::Schema(SchemaError::TooNew { needed: 9000, .. }));
+    assert!(is_too_new && refused.to_string().contains("newer version of Nudge"), "{refused}");
 }
 
 #[tokio::test]
