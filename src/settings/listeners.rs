@@ -57,10 +57,15 @@ pub(crate) struct PublicListeners {
     /// "CERT.pem,KEY.pem" reads files, again on SIGHUP
     #[arg(long, env = "NUDGE_TLS", value_name = "SOURCE")]
     pub(crate) tls: Option<String>,
-    /// Allow listening without TLS on other addresses than loopback
+    /// Allow public listeners without TLS on other addresses than loopback: something in front speaks TLS
     #[arg(long, env = "NUDGE_INSECURE", num_args = 0..=1, default_missing_value = "true",
         default_value = "false", action = clap::ArgAction::Set)]
     pub(crate) insecure: bool,
+    /// Allow the private listener without TLS on another address than loopback: watch secret, admin token and the
+    /// keys of all tickets travel in the clear on that network
+    #[arg(long, env = "NUDGE_INSECURE_PRIVATE", num_args = 0..=1, default_missing_value = "true",
+        default_value = "false", action = clap::ArgAction::Set)]
+    pub(crate) insecure_private: bool,
     /// Seconds between a device's pings, 30 to 600
     #[arg(long, env = "NUDGE_HEARTBEAT_S", value_name = "SECONDS", default_value_t = 240)]
     pub(crate) heartbeat_s: u32,
@@ -76,12 +81,17 @@ impl PublicListeners {
         check_loopback(listeners, way)
     }
 
-    /// The same for a listener whose TLS is another one.
-    pub(super) fn check_private(&self, private: SocketAddr, has_tls: bool) -> Result<(), Failure> {
-        if self.insecure || has_tls {
+    /// The same for a private listener that speaks no TLS; `otherwise` is what could be done instead.
+    pub(super) fn check_private(
+        &self,
+        private: SocketAddr,
+        otherwise: &str,
+    ) -> Result<(), Failure> {
+        if self.insecure_private {
             return Ok(());
         }
-        check_loopback(&[("private", private)], "--insecure when nobody else reaches it")
+        let way = format!("{otherwise}--insecure-private on a network that nobody else reads");
+        check_loopback(&[("private", private)], &way)
     }
 
     pub(super) fn heartbeat(&self) -> Result<Duration, Failure> {

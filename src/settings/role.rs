@@ -87,7 +87,7 @@ impl SignalRole {
         let SignalNode { data_dir, devices, operator, public, watch, .. } = node;
         let (DeviceListener { signal }, SignalOperator { private }) = (devices, operator);
         public.check_public(&[("signal", signal)])?;
-        public.check_private(private, false)?;
+        public.check_private(private, "")?;
         let heartbeat_default = public.heartbeat()?;
         Ok(Self {
             signal: SignalConfig { heartbeat_default, ..SignalConfig::default() },
@@ -108,7 +108,9 @@ fn content_service(
     public: &PublicListeners,
     watch: WatchDoor,
 ) -> Result<(FetchConfig, Option<TlsSource>), Failure> {
-    public.check_private(private.private, watch.has_tls())?;
+    if !watch.has_tls() {
+        public.check_private(private.private, "--private-tls, or ")?;
+    }
     let mut fetch = store.config()?;
     fetch.heartbeat = public.heartbeat()?;
     fetch.public = private.fetch;

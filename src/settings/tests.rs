@@ -99,7 +99,9 @@ fn the_private_listener_stays_on_loopback_with_or_without_tls() {
     let failure = Embedded::resolve(serve(&open).unwrap()).unwrap_err();
     assert!(failure.to_string().contains("--private"), "{failure}");
     assert!(!Path::new(&data).exists(), "what is refused leaves nothing behind");
-    let allowed = [&open[..], &["--insecure"]].concat();
+    let other = [&open[..], &["--insecure"]].concat();
+    assert!(Embedded::resolve(serve(&other).unwrap()).is_err(), "that is for public listeners");
+    let allowed = [&open[..], &["--insecure-private"]].concat();
     assert!(Embedded::resolve(serve(&allowed).unwrap()).is_ok());
 }
 
