@@ -29,7 +29,7 @@ async fn the_page_of_curl_commands_works_as_it_stands() {
         // Hello Bob
         "SGVsbG8gQm9i",
         "HTTP/1.1 200 OK",
-        "content-disposition: attachment; filename=\"holiday.jpg\"",
+        "content-disposition: inline; filename=\"holiday.jpg\"",
         "the same, byte for byte",
     ] {
         assert!(said.contains(expected), "{expected} is missing in {said}");
