@@ -6,7 +6,7 @@
 //!
 //! # Layout, in reading order
 //!
-//! - `store`, `api`, `listeners`, `watch`: the groups
+//! - `store`, `api`, `listeners`, `watch`, `stopping`: the groups
 //! - `secret`: what is also read from a file, and never printed
 //! - `file`: from keys of the configuration file to flags
 //! - `role`: all questions of a command answered
@@ -16,6 +16,7 @@ mod file;
 mod listeners;
 mod role;
 mod secret;
+mod stopping;
 mod store;
 mod watch;
 
@@ -26,6 +27,7 @@ pub(crate) use listeners::{
 };
 pub(crate) use role::{Embedded, FetchRole, SignalRole};
 pub(crate) use secret::{read_file, secret};
+pub(crate) use stopping::Stopping;
 pub(crate) use store::{MediaSettings, StoreSettings};
 pub(crate) use watch::{WatchCall, WatchDoor};
 

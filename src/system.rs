@@ -17,7 +17,7 @@ pub(crate) struct System {
 impl System {
     /// Starts both services.
     pub(crate) async fn start(settings: Embedded) -> Result<Self, Failure> {
-        let Embedded { fetch, signal, tls } = settings;
+        let Embedded { fetch, signal, tls, drain_delay: _ } = settings;
         let tls = match tls {
             None => None,
             Some(source) => {
@@ -48,6 +48,11 @@ impl System {
     /// Reads the certificate's files again.
     pub(crate) fn reload_certificate(&self) -> Result<(), Failure> {
         self.tls.as_ref().map_or(Ok(()), |(source, certificates)| source.reload(certificates))
+    }
+
+    /// Is not ready any more, and goes on serving.
+    pub(crate) fn drain(&self) {
+        self.server.drain();
     }
 
     /// Sends the clients away, finishes what was begun, and stops.

@@ -4,6 +4,7 @@
 //!
 //! - `server`: both services, started and stopped in the right order
 //! - `front`: what the two must agree on: addresses and certificate
+//! - [`limits`]: what the operator of any role may meet
 //! - `error`: why the server does not start
 
 mod server;
@@ -11,6 +12,8 @@ pub use server::{Server, ServerConfig};
 
 mod front;
 pub use front::Front;
+
+pub mod limits;
 
 mod error;
 pub use error::ServerError;

@@ -68,6 +68,12 @@ impl Server {
         &self.front
     }
 
+    /// Is not ready any more, and goes on serving.
+    pub fn drain(&self) {
+        self.signal.drain();
+        self.fetch.drain();
+    }
+
     /// Sends the clients away, finishes what was begun, and stops.
     pub async fn shutdown(self) {
         self.signal.shutdown().await;

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -35,6 +35,7 @@ pub(crate) struct Node {
     pub(crate) clock: WallClock,
     /// Absent until the watch was up for the first time.
     pub(crate) keys: RwLock<Option<Vec<TicketKey>>>,
+    is_draining: AtomicBool,
     /// What clients are told once the node stops.
     go_away: OnceLock<GoAway>,
     connections: AtomicUsize,
@@ -69,6 +70,7 @@ impl Node {
             telemetry: Telemetry::new(),
             clock: config.clock.clone(),
             keys: RwLock::default(),
+            is_draining: AtomicBool::new(false),
             go_away: OnceLock::new(),
             connections: AtomicUsize::new(0),
             emptied: Notify::new(),
@@ -98,6 +100,16 @@ impl Node {
             // Hellos that came before the first keys are waiting.
             self.registry.for_all(|seat| seat.nudge());
         }
+    }
+
+    /// From here on it is not ready.
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Whether it is about to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
     }
 
     /// Tells every client to go, once.

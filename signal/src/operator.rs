@@ -89,7 +89,7 @@ fn answer(node: &Node, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 
 /// Without the watch a hello would only wait: others are better off elsewhere.
 fn readiness(node: &Node) -> Response<Full<Bytes>> {
-    let (trouble, draining) = (node.telemetry.watch_trouble(), node.go_away().is_some());
+    let (trouble, draining) = (node.telemetry.watch_trouble(), node.is_draining());
     let is_ready = trouble.is_none() && !draining;
     let watch = if trouble.is_none() { "ready" } else { "unready" };
     let report = json!({

@@ -129,10 +129,16 @@ impl Signal {
         }
     }
 
+    /// Is not ready any more, and goes on serving: whoever balances looks elsewhere.
+    pub fn drain(&self) {
+        self.node.drain();
+    }
+
     /// Stops accepting, sends every client away, and returns once nothing of the service is left.
     ///
     /// Takes as long as the configured [`Drain::deadline`] and what a last frame may take.
     pub async fn shutdown(mut self) {
+        self.drain();
         self.stop_accepting.cancel();
         finish(&mut self.acceptors).await;
         self.node.send_all_away(GoAway {

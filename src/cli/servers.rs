@@ -7,7 +7,7 @@ use crate::{
     failure::Failure,
     settings::{
         ApiSettings, DeviceListener, MediaSettings, PrivateListener, PublicListeners,
-        SignalOperator, StoreSettings, WatchCall, WatchDoor,
+        SignalOperator, Stopping, StoreSettings, WatchCall, WatchDoor,
     },
 };
 
@@ -17,8 +17,8 @@ use crate::{
 /// operator, each on a listener of its own. A flag is stronger than its NUDGE_* variable, which is
 /// stronger than the file given with --config.
 ///
-/// SIGTERM and Ctrl-C send the clients away, let requests in flight finish, and end with status 0.
-/// SIGHUP reads the certificate again. What was acknowledged is on disk, whatever ends the server.
+/// SIGTERM and Ctrl-C send the clients away, let requests in flight finish, and end with status 0; once
+/// more, and what is open is cut off. SIGHUP reads the certificate again. What was acknowledged is on disk, whatever ends the server.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -42,14 +42,16 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) watch: WatchDoor,
     #[command(flatten)]
+    pub(crate) stopping: Stopping,
+    #[command(flatten)]
     pub(crate) start: Start,
 }
 
 /// Run a content node: the HTTP API, and the watch for signal nodes
 ///
 /// Several share one database in Postgres and one object store; devices keep their connection with
-/// "nudge signal". SIGTERM makes the node unready, sends its signal nodes elsewhere, lets requests in
-/// flight finish, and ends with status 0. SIGHUP reads the certificate again.
+/// "nudge signal". SIGTERM makes the node unready; after --drain-delay-s it sends its signal nodes
+/// elsewhere, lets requests in flight finish, and ends with status 0. SIGHUP reads the certificate again.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -70,14 +72,16 @@ pub(crate) struct FetchNode {
     #[command(flatten)]
     pub(crate) watch: WatchDoor,
     #[command(flatten)]
+    pub(crate) stopping: Stopping,
+    #[command(flatten)]
     pub(crate) start: Start,
 }
 
 /// Run a signal node: the devices' connections, and nothing that must last
 ///
 /// It holds no credentials but the watch secret, and learns everything from the fetch nodes. SIGTERM
-/// sends its clients elsewhere, spread over a while, and ends with status 0. SIGHUP reads the
-/// certificate again.
+/// makes the node unready; after --drain-delay-s it sends its clients elsewhere, spread over a while, and
+/// ends with status 0. SIGHUP reads the certificate again.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -96,6 +100,8 @@ pub(crate) struct SignalNode {
     pub(crate) public: PublicListeners,
     #[command(flatten)]
     pub(crate) watch: WatchCall,
+    #[command(flatten)]
+    pub(crate) stopping: Stopping,
     #[command(flatten)]
     pub(crate) start: Start,
 }

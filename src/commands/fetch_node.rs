@@ -8,7 +8,7 @@ use crate::{
 
 pub(crate) async fn run(node: FetchNode) -> Result<(), Failure> {
     let as_json = node.start.json;
-    let FetchRole { mut fetch, tls } = FetchRole::resolve(node)?;
+    let FetchRole { mut fetch, tls, drain_delay } = FetchRole::resolve(node)?;
     let mut stop = Stop::new()?;
     machine::make_room();
     let mut certificate = Renewed::load(tls)?;
@@ -28,6 +28,8 @@ pub(crate) async fn run(node: FetchNode) -> Result<(), Failure> {
         println!("Stop with SIGTERM.");
     }
     certificate.until(stop.asked()).await;
-    fetch.shutdown().await;
+    fetch.drain();
+    stop.linger(drain_delay).await;
+    stop.finish(fetch.shutdown()).await;
     Ok(())
 }

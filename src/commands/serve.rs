@@ -8,7 +8,7 @@ use crate::{
 pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let as_json = serve.start.json;
     let settings = Embedded::resolve(serve)?;
-    let data_dir = settings.fetch.data_dir.clone();
+    let (data_dir, drain_delay) = (settings.fetch.data_dir.clone(), settings.drain_delay);
     let mut stop = Stop::new()?;
     machine::make_room();
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -47,6 +47,8 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
             }
         }
     }
-    system.shutdown().await;
+    system.drain();
+    stop.linger(drain_delay).await;
+    stop.finish(system.shutdown()).await;
     Ok(())
 }

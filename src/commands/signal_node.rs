@@ -10,7 +10,8 @@ use crate::{
 
 pub(crate) async fn run(node: SignalNode) -> Result<(), Failure> {
     let as_json = node.start.json;
-    let SignalRole { mut signal, devices, private, watch, tls } = SignalRole::resolve(node)?;
+    let SignalRole { mut signal, devices, private, watch, tls, drain_delay } =
+        SignalRole::resolve(node)?;
     let mut stop = Stop::new()?;
     machine::make_room();
     let mut certificate = Renewed::load(tls)?;
@@ -39,6 +40,8 @@ pub(crate) async fn run(node: SignalNode) -> Result<(), Failure> {
         println!("Stop with SIGTERM.");
     }
     certificate.until(stop.asked()).await;
-    signal.shutdown().await;
+    signal.drain();
+    stop.linger(drain_delay).await;
+    stop.finish(signal.shutdown()).await;
     Ok(())
 }

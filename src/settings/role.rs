@@ -1,8 +1,9 @@
 //! All questions of a command answered, or what is wrong said.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use nudge_fetch::FetchConfig;
+use nudge_server::limits::DRAIN_DELAY;
 use nudge_signal::{GrpcWatchConfig, SignalConfig};
 
 use super::{
@@ -24,6 +25,8 @@ pub(crate) struct Embedded {
     pub(crate) signal: SocketAddr,
     /// Which certificate, if any.
     pub(crate) tls: Option<TlsSource>,
+    /// It serves for this time while it is not ready any more.
+    pub(crate) drain_delay: Duration,
 }
 
 /// What `nudge fetch` runs.
@@ -33,6 +36,8 @@ pub(crate) struct FetchRole {
     pub(crate) fetch: FetchConfig,
     /// Which certificate, if any.
     pub(crate) tls: Option<TlsSource>,
+    /// It serves for this time while it is not ready any more.
+    pub(crate) drain_delay: Duration,
 }
 
 /// What `nudge signal` runs.
@@ -48,28 +53,34 @@ pub(crate) struct SignalRole {
     pub(crate) watch: GrpcWatchConfig,
     /// Which certificate, if any.
     pub(crate) tls: Option<TlsSource>,
+    /// It serves for this time while it is not ready any more.
+    pub(crate) drain_delay: Duration,
 }
 
 impl Embedded {
     /// A server over a folder on free ports of loopback.
     pub(crate) fn anywhere(data_dir: PathBuf) -> Self {
         let signal = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { fetch: FetchConfig::new(data_dir), signal, tls: None }
+        let (tls, drain_delay) = (None, Duration::ZERO);
+        Self { fetch: FetchConfig::new(data_dir), signal, tls, drain_delay }
     }
 
     /// Answers every question of `nudge serve`.
     pub(crate) fn resolve(serve: Serve) -> Result<Self, Failure> {
-        let Serve { store, media, api, devices, private, public, watch, .. } = serve;
+        let Serve { store, media, api, devices, private, public, watch, stopping, .. } = serve;
+        // Nobody balances between one server and itself.
+        let drain_delay = stopping.delay(Duration::ZERO)?;
         public.check_public(&[("signal", devices.signal), ("fetch", private.fetch)])?;
         let (fetch, tls) = content_service(store, media, api, private, &public, watch)?;
-        Ok(Self { fetch, signal: devices.signal, tls })
+        Ok(Self { fetch, signal: devices.signal, tls, drain_delay })
     }
 }
 
 impl FetchRole {
     /// Answers every question of `nudge fetch`.
     pub(crate) fn resolve(node: FetchNode) -> Result<Self, Failure> {
-        let FetchNode { store, media, api, private, public, watch, .. } = node;
+        let FetchNode { store, media, api, private, public, watch, stopping, .. } = node;
+        let drain_delay = stopping.delay(DRAIN_DELAY)?;
         public.check_public(&[("fetch", private.fetch)])?;
         let (mut fetch, tls) = content_service(store, media, api, private, &public, watch)?;
         if fetch.discovery.transports.is_empty() {
@@ -77,14 +88,14 @@ impl FetchRole {
             let nearby = format!(":{}", nudge_signal::DEFAULT_PORT);
             fetch.discovery.transports.push((kind.to_owned(), nearby));
         }
-        Ok(Self { fetch, tls })
+        Ok(Self { fetch, tls, drain_delay })
     }
 }
 
 impl SignalRole {
     /// Answers every question of `nudge signal`.
     pub(crate) fn resolve(node: SignalNode) -> Result<Self, Failure> {
-        let SignalNode { data_dir, devices, operator, public, watch, .. } = node;
+        let SignalNode { data_dir, devices, operator, public, watch, stopping, .. } = node;
         let (DeviceListener { signal }, SignalOperator { private }) = (devices, operator);
         public.check_public(&[("signal", signal)])?;
         public.check_private(private, "")?;
@@ -93,8 +104,9 @@ impl SignalRole {
             signal: SignalConfig { heartbeat_default, ..SignalConfig::default() },
             devices: signal,
             private,
-            watch: watch.config()?,
+            watch: watch.config(signal)?,
             tls: public.tls_source(&data_dir)?,
+            drain_delay: stopping.delay(DRAIN_DELAY)?,
         })
     }
 }

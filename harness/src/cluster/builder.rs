@@ -213,6 +213,7 @@ impl ClusterBuilder {
             ("NUDGE_DATABASE".to_owned(), database.into()),
             ("NUDGE_WATCH_SECRET".to_owned(), cluster.watch_secret.as_str().into()),
             ("NUDGE_ADMIN_TOKEN".to_owned(), cluster.admin_token.as_str().into()),
+            no_delay(),
         ];
         let objects = cluster.objects.environment().into_iter();
         environment.extend(objects.map(|(name, value)| (name.to_owned(), value.into())));
@@ -224,8 +225,10 @@ impl ClusterBuilder {
         arguments.extend(flag("--signal", ports.signal.address()));
         arguments.extend(flag("--private", ports.private.address()));
         arguments.extend(self.signal_arguments.iter().cloned());
-        let environment =
-            vec![("NUDGE_WATCH_SECRET".to_owned(), cluster.watch_secret.as_str().into())];
+        let environment = vec![
+            ("NUDGE_WATCH_SECRET".to_owned(), cluster.watch_secret.as_str().into()),
+            no_delay(),
+        ];
         Launch { binary: self.binary.clone(), arguments, environment, ..Launch::default() }
     }
 }
@@ -251,6 +254,11 @@ fn words<const N: usize>(words: [&str; N]) -> Vec<OsString> {
 
 fn flag(name: &str, address: SocketAddr) -> [OsString; 2] {
     [name.into(), address.to_string().into()]
+}
+
+/// The cluster's own balancers do not ask whether a node is ready: to wait for them serves nobody.
+fn no_delay() -> (String, OsString) {
+    ("NUDGE_DRAIN_DELAY_S".to_owned(), "0".into())
 }
 
 fn random_secret() -> String {
