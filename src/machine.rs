@@ -2,6 +2,7 @@
 
 use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
+    system::uname,
     thread::disable_transparent_huge_pages,
 };
 
@@ -14,6 +15,12 @@ pub(crate) fn raise_open_files() -> Result<u64, Failure> {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
         .map_err(|error| Failure::new(format!("cannot raise the limit of open files: {error}")))?;
     Ok(maximum.unwrap_or(u64::MAX))
+}
+
+/// How people know a listener of this machine: "HOST:PORT", or the host alone while the port is any.
+pub(crate) fn host_name(port: u16) -> String {
+    let host = uname().nodename().to_string_lossy().into_owned();
+    if port == 0 { host } else { format!("{host}:{port}") }
 }
 
 /// Makes ready to serve many: the limit of open files, and pages of 4 KiB.

@@ -2,6 +2,7 @@
 
 mod activity;
 mod deadline;
+mod line;
 mod tls;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -20,7 +21,6 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::auth::Peer;
 use crate::limits::{
     BODY_TIMEOUT, CONNECTIONS_MAX, HEADER_TIMEOUT, HTTP1_BUFFER_BYTES_MAX, HTTP2_KEEP_ALIVE,
     HTTP2_STREAM_BUFFER_BYTES_MAX, HTTP2_STREAMS_MAX, IDLE_TIMEOUT, SHUTDOWN_TIMEOUT,
@@ -28,6 +28,8 @@ use crate::limits::{
 };
 use activity::Activity;
 use deadline::WriteDeadline;
+
+pub(crate) use line::Line;
 
 pub use tls::{PrivateTlsError, private_tls};
 
@@ -111,7 +113,7 @@ impl Connections {
                 () = self.stop.cancelled() => return,
             };
             match accepted {
-                Ok((stream, peer)) => self.spawn(stream, Peer(peer.ip()), permit),
+                Ok((stream, peer)) => self.spawn(stream, peer, permit),
                 Err(error) => {
                     // Out of descriptors, mostly: trying again at once would only burn the core.
                     tracing::warn!(%error, "cannot accept a connection");
@@ -121,11 +123,11 @@ impl Connections {
         }
     }
 
-    fn spawn(&self, stream: TcpStream, peer: Peer, permit: OwnedSemaphorePermit) {
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let tls = self.tls.clone();
         let serving = Serving {
             router: self.router.clone(),
-            peer,
+            line: Line::new(peer),
             certificate: None,
             manner: self.manner,
             stop: self.stop.clone(),
@@ -156,7 +158,7 @@ impl Connections {
 /// One connection's circumstances.
 struct Serving {
     router: Router,
-    peer: Peer,
+    line: Line,
     certificate: Option<ByCertificate>,
     manner: Manner,
     stop: CancellationToken,
@@ -168,8 +170,8 @@ impl Serving {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::default();
-        let service = activity.watch(self.router, self.peer, self.certificate);
-        let stream = WriteDeadline::new(stream, WRITE_TIMEOUT);
+        let service = activity.watch(self.router, self.line.clone(), self.certificate);
+        let stream = WriteDeadline::new(self.line.listen(stream), WRITE_TIMEOUT);
         let builder = self.manner.builder();
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);

@@ -9,16 +9,18 @@
 //! - `hub`: the hub, and what it hears from the bus
 //! - `upward`: what a node says, and what it is answered
 //! - `sweep`: what is told without the bus
-//! - `held`: who is held by which stream; `stream`: what waits to go down one
+//! - `held`: who is held by which stream; `stream`: what waits to go down one; `streams`: whose they are
 //! - `grpc`: the same for nodes that are other processes
 
 mod grpc;
 mod held;
 mod hub;
 mod stream;
+mod streams;
 mod sweep;
 mod upward;
 
 pub(crate) use grpc::routes;
 pub use held::{SessionView, SessionsPage};
 pub use hub::{HubWatch, WatchHub};
+pub use streams::SignalNodeView;

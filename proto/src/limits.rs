@@ -94,6 +94,8 @@ pub const WATCH_LARGE_BATCH: usize = 16;
 pub const WATCH_PING_INTERVAL: Duration = Duration::from_secs(3);
 /// Without a sign of life within this time the watch is broken.
 pub const WATCH_PING_TIMEOUT: Duration = Duration::from_secs(3);
+/// The most bytes of what a signal node calls itself.
+pub const NODE_NAME_BYTES_MAX: usize = 128;
 /// The fewest bytes of a watch secret.
 pub const WATCH_SECRET_BYTES_MIN: usize = 16;
 /// The most bytes of a watch secret.

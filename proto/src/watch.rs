@@ -5,8 +5,9 @@
 //! What is told may be lost, doubled and late; everything merges by maximum.
 //!
 //! - `wire`: batches from and to protobuf
-//! - `secret`: what a signal node shows to a fetch node
+//! - `secret`: what a signal node shows to a fetch node; `name`: what it calls itself
 
+mod name;
 mod secret;
 mod wire;
 
@@ -18,6 +19,7 @@ use crate::{
     ticket::TicketKey,
 };
 
+pub use name::{InvalidNodeName, NodeName};
 pub use secret::{InvalidWatchSecret, WatchSecret};
 pub use wire::{InvalidBatch, decode_down, decode_up, encode_down, encode_up};
 

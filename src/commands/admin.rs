@@ -1,10 +1,11 @@
 //! Operating a running system, and a stopped one.
 
 mod nodes;
+mod table;
 mod text;
 
 use nudge_fetch::{Clock, store::Database};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::migrate::open_store;
 use crate::{
@@ -28,7 +29,8 @@ pub(crate) async fn run(admin: Admin) -> Result<(), Failure> {
 async fn message(ask: AskMessage) -> Result<(), Failure> {
     let format = Format::json_if(ask.nodes.json);
     let asked = Asked::new(&ask.nodes)?;
-    let mut stories = asked.all(&format!("admin/messages/{}", ask.id)).await?.into_iter();
+    let answers = asked.all(&format!("admin/messages/{}", ask.id)).await?;
+    let mut stories = answers.given.into_iter();
     let mut story = stories.next().map(|(_, story)| story).unwrap_or_default();
     let mut milestones = story["milestones"].as_array().cloned().unwrap_or_default();
     for (_, other) in stories {
@@ -36,11 +38,15 @@ async fn message(ask: AskMessage) -> Result<(), Failure> {
     }
     milestones.sort_by_key(|one| one["at_ms"].as_u64());
     story["milestones"] = json!(milestones);
-    format.print(&story, text::story(&story))?;
-    if story["is_here"] == json!(false) && milestones.is_empty() {
-        return Err(Failure::new(format!("nothing is known of the message {}", ask.id)));
+    let is_unknown = story["is_here"] == json!(false) && milestones.is_empty();
+    if !is_unknown || ask.nodes.json {
+        format.print(&story, text::story(&story))?;
     }
-    Ok(())
+    if is_unknown {
+        let why = story["why"].as_str().unwrap_or_default();
+        return Err(Failure::new(format!("nothing is known of the message {}: {why}", ask.id)));
+    }
+    answers.missing
 }
 
 async fn sessions(ask: AskSessions) -> Result<(), Failure> {
@@ -49,11 +55,12 @@ async fn sessions(ask: AskSessions) -> Result<(), Failure> {
     let mut query = vec![("limit", ask.limit.to_string())];
     query.extend(ask.user.map(|user| ("user", user)));
     query.extend(ask.after.map(|after| ("after", after.to_string())));
-    for (node, mut page) in asked.all_with("admin/sessions", &query).await? {
+    let answers = asked.all_with("admin/sessions", &query).await?;
+    for (node, mut page) in answers.given {
         page["node"] = json!(node);
         format.print(&page, text::sessions(&page))?;
     }
-    Ok(())
+    answers.missing
 }
 
 async fn end_connections(kick: Kick) -> Result<(), Failure> {
@@ -68,11 +75,16 @@ async fn end_connections(kick: Kick) -> Result<(), Failure> {
 async fn stats(ask: AskStats) -> Result<(), Failure> {
     let format = Format::json_if(ask.nodes.json);
     let asked = Asked::new(&ask.nodes)?;
-    for (node, mut stats) in asked.all("admin/stats").await? {
+    let answers = asked.all("admin/stats").await?;
+    for (at, (node, mut stats)) in answers.given.into_iter().enumerate() {
         stats["node"]["url"] = json!(node);
-        format.print(&stats, text::stats(&stats))?;
+        let mut text = text::node(&stats["node"]);
+        if at == 0 {
+            text = format!("{}\n{text}", text::store(&stats));
+        }
+        format.print(&stats, text)?;
     }
-    Ok(())
+    answers.missing
 }
 
 async fn new_epoch(data: DataFolder) -> Result<(), Failure> {
@@ -92,6 +104,3 @@ async fn new_epoch(data: DataFolder) -> Result<(), Failure> {
     println!("{name} is in epoch {epoch}");
     Ok(())
 }
-
-/// What a node answered, with its URL.
-type Answer = (String, Value);

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use nudge_fetch::{FetchConfig, config::WatchGuard, private_tls};
@@ -6,7 +6,7 @@ use nudge_proto::watch::WatchSecret;
 use nudge_signal::{FetchUrl, GrpcWatchConfig, watch_tls};
 
 use super::secret::{read_file, secret};
-use crate::{failure::Failure, tls::TlsSource};
+use crate::{failure::Failure, machine, tls::TlsSource};
 
 /// How a fetch node knows its signal nodes.
 #[derive(Args, Clone, Debug)]
@@ -34,6 +34,9 @@ pub(crate) struct WatchCall {
     /// or one name that has several addresses
     #[arg(long, env = "NUDGE_FETCH", value_name = "URL", value_delimiter = ',')]
     pub(crate) fetch: Vec<String>,
+    /// What `nudge admin` on the fetch nodes calls this node [default: HOST:PORT of its devices' listener]
+    #[arg(long, env = "NUDGE_NODE_NAME", value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
     /// What is shown to the fetch nodes
     #[arg(long, env = "NUDGE_WATCH_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub(crate) watch_secret: Option<String>,
@@ -72,7 +75,16 @@ impl WatchDoor {
 
 impl WatchCall {
     /// Where the fetch nodes are, and what is shown to them.
-    pub(super) fn config(self) -> Result<GrpcWatchConfig, Failure> {
+    ///
+    /// `devices` is where devices connect to this node.
+    pub(super) fn config(self, devices: SocketAddr) -> Result<GrpcWatchConfig, Failure> {
+        let name = match &self.node_name {
+            None => machine::host_name(devices.port()).parse().ok(),
+            Some(name) => {
+                let wrong = |error| Failure::configuration(format!("--node-name: {error}"));
+                Some(name.parse().map_err(wrong)?)
+            }
+        };
         let fetch = self.fetch.iter().map(|url| {
             let wrong = |error| Failure::configuration(format!("--fetch: {error}"));
             url.parse::<FetchUrl>().map_err(wrong)
@@ -100,7 +112,8 @@ impl WatchCall {
                 Some(tls.map_err(wrong)?)
             }
         };
-        Ok(GrpcWatchConfig { fetch, secret: shown.as_deref().map(one_secret).transpose()?, tls })
+        let secret = shown.as_deref().map(one_secret).transpose()?;
+        Ok(GrpcWatchConfig { fetch, name, secret, tls })
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod kick;
 mod sessions;
+mod signal_nodes;
 mod stats;
 mod story;
 

@@ -20,7 +20,7 @@ use hyper::{body::Incoming, service::Service};
 use tokio::{sync::Notify, time::Instant};
 use tower::ServiceExt;
 
-use super::ByCertificate;
+use super::{ByCertificate, Line};
 use crate::auth::Peer;
 
 /// Counts the requests of one connection, each until the last byte of its answer.
@@ -41,10 +41,10 @@ impl Activity {
     pub(super) fn watch(
         &self,
         router: Router,
-        peer: Peer,
+        line: Line,
         certificate: Option<ByCertificate>,
     ) -> Watched {
-        Watched { router, peer, certificate, counter: Arc::clone(&self.0) }
+        Watched { router, line, certificate, counter: Arc::clone(&self.0) }
     }
 
     /// Returns when there was no request for that long.
@@ -81,7 +81,7 @@ impl Counter {
 /// A router whose requests are counted.
 pub(super) struct Watched {
     router: Router,
-    peer: Peer,
+    line: Line,
     certificate: Option<ByCertificate>,
     counter: Arc<Counter>,
 }
@@ -92,7 +92,8 @@ impl Service<Request<Incoming>> for Watched {
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        request.extensions_mut().insert(self.peer);
+        request.extensions_mut().insert(Peer(self.line.address.ip()));
+        request.extensions_mut().insert(self.line.clone());
         if let Some(certificate) = self.certificate {
             request.extensions_mut().insert(certificate);
         }

@@ -15,13 +15,17 @@ use nudge_proto::{
         self as pb,
         watch_server::{self, SERVICE_NAME, WatchServer},
     },
-    watch::{DownStream, InvalidBatch, UpStream, Watch, WatchError, decode_up, encode_down},
+    watch::{DownStream, InvalidBatch, NodeName, UpStream, WatchError, decode_up, encode_down},
 };
 use tokio::time::{Instant, Sleep, sleep};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::HubWatch;
-use crate::{auth::Peer, config::WatchGuard, server::ByCertificate};
+use super::{HubWatch, streams::Origin};
+use crate::{
+    auth::Peer,
+    config::WatchGuard,
+    server::{ByCertificate, Line},
+};
 
 /// The routes of the watch.
 pub(crate) fn routes(hub: HubWatch, guard: WatchGuard) -> Router {
@@ -49,9 +53,9 @@ impl watch_server::Watch for WatchService {
             tracing::warn!(?peer, reason = refusal.message(), "a watch was refused");
             return Err(refusal);
         }
-        let broken = Broken::default();
+        let (broken, origin) = (Broken::default(), origin(&request));
         let up = upward(request.into_inner(), broken.clone());
-        let down = self.hub.open(up).await.map_err(|error| refused(&error))?;
+        let down = self.hub.open_from(origin, up).map_err(|error| refused(&error))?;
         let pause = Box::pin(sleep(Duration::ZERO));
         Ok(Response::new(Downward { down, pause, broken, is_over: false }.boxed()))
     }
@@ -77,6 +81,15 @@ impl WatchService {
             0 => Err(Status::unauthenticated("the watch secret is another one")),
             _ => Ok(()),
         }
+    }
+}
+
+/// A name that is none is left out: nothing depends on it.
+fn origin<T>(request: &Request<T>) -> Origin {
+    let name = request.metadata().get(NodeName::HEADER).and_then(|name| name.to_str().ok());
+    Origin {
+        name: name.and_then(|name| name.parse().ok()),
+        line: request.extensions().get::<Line>().cloned(),
     }
 }
 

@@ -276,6 +276,11 @@ impl Held {
             .collect()
     }
 
+    /// How many sessions a stream holds.
+    pub(super) fn sessions_on(&self, stream: StreamId) -> usize {
+        self.streams.get(&stream).map_or(0, HashMap::len)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.streams.values().map(HashMap::len).sum()
     }

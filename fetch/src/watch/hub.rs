@@ -1,13 +1,13 @@
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use futures::{
+    FutureExt, StreamExt,
+    future::{self, BoxFuture},
+    stream,
+};
 use nudge_proto::{
     DeviceId, Epoch, UserId,
     watch::{Down, DownStream, UpStream, Watch, WatchError},
@@ -18,12 +18,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     held::{Held, SessionsPage, StreamId},
     stream::DownQueue,
+    streams::{Origin, SignalNodeView, Streams},
 };
 use crate::{
     auth::Auth,
     bus::{Bus, BusEvent, Connection, Heard},
     clock::Clock,
-    limits::WATCH_STREAMS_MAX,
     milestones::Milestones,
     store::{Moved, Store},
 };
@@ -42,19 +42,10 @@ pub struct WatchHub {
     streams: Mutex<Streams>,
     /// A stream has ended.
     left: Notify,
-    next_stream: AtomicU64,
     /// The bus lost something: sweep now.
     pub(super) sweep_now: Notify,
     tasks: TaskTracker,
     stop: CancellationToken,
-}
-
-/// The streams that are open.
-#[derive(Debug, Default)]
-struct Streams {
-    open: HashMap<StreamId, Arc<DownQueue>>,
-    /// No others are taken.
-    is_draining: bool,
 }
 
 impl WatchHub {
@@ -78,7 +69,6 @@ impl WatchHub {
             held: Mutex::default(),
             streams: Mutex::default(),
             left: Notify::new(),
-            next_stream: AtomicU64::new(1),
             sweep_now: Notify::new(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -95,16 +85,14 @@ impl WatchHub {
     pub async fn drain(&self, time: Duration) {
         {
             let mut streams = lock(&self.streams);
-            streams.is_draining = true;
+            streams.drain();
             let deadline_ms = time.as_millis().try_into().unwrap_or(u32::MAX);
-            for down in streams.open.values() {
-                down.push(Down::Moving { deadline_ms });
-            }
+            streams.push(&Down::Moving { deadline_ms });
         }
         let all_left = async {
             loop {
                 let left = self.left.notified();
-                if lock(&self.streams).open.is_empty() {
+                if self.streams() == 0 {
                     return;
                 }
                 left.await;
@@ -125,16 +113,12 @@ impl WatchHub {
     }
 
     fn close_streams(&self) {
-        for down in lock(&self.streams).open.values() {
-            down.close();
-        }
+        lock(&self.streams).close();
     }
 
     /// Tells every stream the tickets' keys.
     fn push_keys(&self) {
-        for down in lock(&self.streams).open.values() {
-            down.push(Down::Keys(self.auth.ticket_keys()));
-        }
+        lock(&self.streams).push(&Down::Keys(self.auth.ticket_keys()));
     }
 
     /// The store has this epoch. If it is a new one, every stream hears of it: sessions of another end and come
@@ -146,9 +130,7 @@ impl WatchHub {
             if !held.learn_epoch(epoch) {
                 return;
             }
-            for down in lock(&self.streams).open.values() {
-                down.begin_epoch(epoch);
-            }
+            lock(&self.streams).begin_epoch(epoch);
         }
         self.sweep_now.notify_one();
     }
@@ -174,7 +156,14 @@ impl WatchHub {
     /// How many streams are open.
     #[must_use]
     pub fn streams(&self) -> usize {
-        lock(&self.streams).open.len()
+        lock(&self.streams).len()
+    }
+
+    /// Whose they are, the oldest first.
+    #[must_use]
+    pub fn signal_nodes(&self) -> Vec<SignalNodeView> {
+        let held = self.held();
+        lock(&self.streams).views(|stream| held.sessions_on(stream))
     }
 
     /// Who is held, for a moment.
@@ -185,7 +174,7 @@ impl WatchHub {
     /// A stream is gone.
     pub(super) fn forget(&self, stream: StreamId, down: &DownQueue) {
         self.held().remove_stream(stream);
-        lock(&self.streams).open.remove(&stream);
+        lock(&self.streams).remove(stream);
         self.left.notify_waiters();
         down.close();
     }
@@ -276,36 +265,30 @@ impl WatchHub {
 #[derive(Clone, Debug)]
 pub struct HubWatch(pub Arc<WatchHub>);
 
+impl HubWatch {
+    /// Opens a stream that comes from there.
+    pub(super) fn open_from(&self, origin: Origin, up: UpStream) -> Result<DownStream, WatchError> {
+        let hub = &self.0;
+        if hub.stop.is_cancelled() {
+            return Err(WatchError::Unavailable("this fetch node stops".to_owned()));
+        }
+        let (stream, down) = lock(&hub.streams).open(origin, hub.clock.now())?;
+        down.push(Down::Keys(hub.auth.ticket_keys()));
+        hub.spawn(Arc::clone(hub).serve(stream, Arc::clone(&down), up));
+        let batches = stream::unfold(Downward(down), |down| async move {
+            let batch = match down.0.next().await {
+                Some(batch) => Ok(batch),
+                None => Err(down.0.take_failure()?),
+            };
+            Some((batch, down))
+        });
+        Ok(batches.boxed())
+    }
+}
+
 impl Watch for HubWatch {
     fn open(&self, up: UpStream) -> BoxFuture<'_, Result<DownStream, WatchError>> {
-        async move {
-            let hub = &self.0;
-            let stream = hub.next_stream.fetch_add(1, Ordering::Relaxed);
-            let down = Arc::new(DownQueue::default());
-            {
-                let mut streams = lock(&hub.streams);
-                if hub.stop.is_cancelled() || streams.is_draining {
-                    return Err(WatchError::Unavailable("this fetch node stops".to_owned()));
-                }
-                if streams.open.len() >= WATCH_STREAMS_MAX {
-                    return Err(WatchError::Unavailable(format!(
-                        "this fetch node has {WATCH_STREAMS_MAX} streams, and takes no more"
-                    )));
-                }
-                streams.open.insert(stream, Arc::clone(&down));
-            }
-            down.push(Down::Keys(hub.auth.ticket_keys()));
-            hub.spawn(Arc::clone(hub).serve(stream, Arc::clone(&down), up));
-            let batches = stream::unfold(Downward(down), |down| async move {
-                let batch = match down.0.next().await {
-                    Some(batch) => Ok(batch),
-                    None => Err(down.0.take_failure()?),
-                };
-                Some((batch, down))
-            });
-            Ok(batches.boxed())
-        }
-        .boxed()
+        future::ready(self.open_from(Origin::default(), up)).boxed()
     }
 }
 

@@ -37,6 +37,7 @@ impl System {
         let tls = self.certificate_pem().map(|pem| watch_tls(pem.as_bytes(), None));
         let config = GrpcWatchConfig {
             fetch: vec![url.parse().map_err(|error: InvalidFetchUrl| failed(&error))?],
+            name: None,
             secret: Some(secret()?),
             tls: tls.transpose().map_err(|error| failed(&error))?,
         };

@@ -115,6 +115,7 @@ async fn p8_without_the_secret_or_with_another_no_watch_is_opened() {
     let open = async |secret: Option<&str>| {
         let config = GrpcWatchConfig {
             fetch: vec![format!("http://{}", system.private_addr()).parse().unwrap()],
+            name: None,
             secret: secret.map(|secret| secret.parse().unwrap()),
             tls: None,
         };

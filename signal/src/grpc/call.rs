@@ -17,7 +17,7 @@ use futures::{
 use nudge_proto::{
     limits::{WATCH_LARGE_BATCH, WATCH_MESSAGE_BYTES_MAX, WATCH_MESSAGE_GAP},
     pb::watch::{WatchDown, WatchUp, watch_client::WatchClient},
-    watch::{DownStream, InvalidBatch, UpStream, WatchError, decode_down, encode_up},
+    watch::{DownStream, InvalidBatch, NodeName, UpStream, WatchError, decode_down, encode_up},
 };
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use tonic::{Code, Request, Status, Streaming};
@@ -103,6 +103,11 @@ async fn call(
         && let Ok(value) = authorization.as_bytes().try_into()
     {
         request.metadata_mut().insert("authorization", value);
+    }
+    if let Some(name) = &target.name
+        && let Ok(value) = name.as_str().try_into()
+    {
+        request.metadata_mut().insert(NodeName::HEADER, value);
     }
     let response = client.open(request).await.map_err(|status| broken(&status))?;
     Ok(downward(response.into_inner(), connection))

@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, str::FromStr, sync::Arc};
 
 use http::{HeaderValue, Uri};
-use nudge_proto::watch::WatchSecret;
+use nudge_proto::watch::{NodeName, WatchSecret};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, InvalidDnsNameError, ServerName, pem::PemObject},
@@ -17,6 +17,8 @@ use crate::{Certificates, error::TlsError, limits::WATCH_RESOLVE_TIMEOUT};
 pub struct GrpcWatchConfig {
     /// Their private listeners. A name with several addresses stands for as many nodes.
     pub fetch: Vec<FetchUrl>,
+    /// What this node calls itself there, for their operator.
+    pub name: Option<NodeName>,
     /// What they ask for, if they do.
     pub secret: Option<WatchSecret>,
     /// For `https`; see [`watch_tls`]. Its ALPN is set by the watch.
@@ -134,6 +136,7 @@ pub fn watch_tls(
 pub(super) struct Target {
     pub(super) url: FetchUrl,
     pub(super) origin: Uri,
+    pub(super) name: Option<NodeName>,
     pub(super) authorization: Option<HeaderValue>,
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
@@ -158,7 +161,8 @@ impl GrpcWatchConfig {
             let origin = url.to_string().parse().map_err(|error: http::uri::InvalidUri| {
                 GrpcWatchError::Name { url: url.clone(), reason: error.to_string() }
             })?;
-            Ok(Arc::new(Target { url, origin, authorization: authorization.clone(), tls }))
+            let (name, authorization) = (self.name.clone(), authorization.clone());
+            Ok(Arc::new(Target { url, origin, name, authorization, tls }))
         };
         self.fetch.into_iter().map(target).collect()
     }
@@ -230,6 +234,7 @@ mod tests {
     fn a_configuration_that_reaches_nobody_is_refused() {
         let config = |urls: &[&str]| GrpcWatchConfig {
             fetch: urls.iter().map(|url| url.parse().unwrap()).collect(),
+            name: None,
             secret: None,
             tls: None,
         };

@@ -1,10 +1,9 @@
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use nudge_fetch::auth::AdminToken;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
 
-use super::Answer;
 use crate::{
     cli::Nodes,
     failure::Failure,
@@ -18,18 +17,34 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Asked {
     http: Client,
     token: AdminToken,
-    nodes: Vec<String>,
+    nodes: Vec<Url>,
+}
+
+/// What was answered.
+pub(super) struct Answers {
+    /// With the URL of each node that answered; there is one at least.
+    pub(super) given: Vec<(String, Value)>,
+    /// Whether some did not.
+    pub(super) missing: Result<(), Failure>,
+}
+
+/// Why a node gives no answer.
+enum Unanswered {
+    /// It is not there, or not able to: another may be.
+    Unable(Failure),
+    /// It says no, and so would the others.
+    Refused(Failure),
 }
 
 impl Asked {
     pub(super) fn new(nodes: &Nodes) -> Result<Self, Failure> {
         let http = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
-        let urls = nodes.nodes.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+        let urls = nodes.nodes.iter().map(|url| check_url(url)).collect::<Result<_, _>>()?;
         Ok(Self { http, token: token(nodes)?, nodes: urls })
     }
 
-    /// What every node says, of those that say something.
-    pub(super) async fn all(&self, path: &str) -> Result<Vec<Answer>, Failure> {
+    /// What every node says, of those that say something; there is one at least.
+    pub(super) async fn all(&self, path: &str) -> Result<Answers, Failure> {
         self.all_with(path, &[]).await
     }
 
@@ -38,43 +53,90 @@ impl Asked {
         &self,
         path: &str,
         query: &[(&str, String)],
-    ) -> Result<Vec<Answer>, Failure> {
-        let (mut answers, mut last) = (Vec::new(), None);
+    ) -> Result<Answers, Failure> {
+        let mut answers = Answers { given: Vec::new(), missing: Ok(()) };
         for node in &self.nodes {
-            let pairs = query.iter().map(|(name, value)| format!("{name}={value}"));
-            let query = pairs.collect::<Vec<_>>().join("&");
-            let request = self.request(Method::GET, node, &format!("{path}?{query}"));
-            match answer(node, request).await {
-                Ok(value) => answers.push((node.clone(), value)),
-                Err(failure) => {
-                    if self.nodes.len() > 1 {
-                        eprintln!("nudge: {failure}");
+            let mut url = at(node, path);
+            url.query_pairs_mut().extend_pairs(query);
+            match self.answer(node, self.http.get(url)).await {
+                Ok(value) => answers.given.push((name(node).to_owned(), value)),
+                Err(Unanswered::Unable(failure) | Unanswered::Refused(failure)) => {
+                    // The last one is said at the end.
+                    if let Err(earlier) = std::mem::replace(&mut answers.missing, Err(failure)) {
+                        eprintln!("nudge: {earlier}");
                     }
-                    last = Some(failure);
                 }
             }
         }
-        match last {
-            Some(failure) if answers.is_empty() => Err(failure),
-            _ => Ok(answers),
+        if answers.given.is_empty() {
+            answers.missing?;
+            return Err(Failure::configuration("--node names nobody"));
         }
+        Ok(answers)
     }
 
-    /// Tells the first node that takes it: the others hear of it from there.
+    /// Tells the first node that is there: the others hear of it from it.
     pub(super) async fn tell(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let mut last = Failure::configuration("--node names nobody");
         for node in &self.nodes {
-            match answer(node, self.request(Method::POST, node, path).json(body)).await {
+            match self.answer(node, self.http.post(at(node, path)).json(body)).await {
                 Ok(value) => return Ok(value),
-                Err(failure) => last = failure,
+                Err(Unanswered::Refused(failure)) => return Err(failure),
+                Err(Unanswered::Unable(failure)) => last = failure,
             }
         }
         Err(last)
     }
 
-    fn request(&self, method: Method, node: &str, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{node}/{path}")).bearer_auth(self.token.reveal())
+    async fn answer(&self, node: &Url, request: RequestBuilder) -> Result<Value, Unanswered> {
+        let node = name(node);
+        let unreachable = |error: reqwest::Error| {
+            let reason = if error.is_timeout() {
+                format!("nothing came within {} s", TIMEOUT.as_secs())
+            } else {
+                root_cause(&error)
+            };
+            Unanswered::Unable(Failure::new(format!("{node} does not answer: {reason}")))
+        };
+        let response =
+            request.bearer_auth(self.token.reveal()).send().await.map_err(unreachable)?;
+        let status = response.status();
+        let said = response.json::<Value>().await;
+        match said {
+            Ok(value) if status.is_success() => Ok(value),
+            said => {
+                let said = said.unwrap_or_default();
+                let stranger = "it does not look like the private listener of a fetch node";
+                let detail = said["detail"].as_str().unwrap_or(stranger);
+                let failure = format!("{node} answers {}: {detail}", status.as_u16());
+                let is_refused = status.is_client_error();
+                let why = if is_refused { Unanswered::Refused } else { Unanswered::Unable };
+                Err(why(Failure::new(failure)))
+            }
+        }
     }
+}
+
+/// Where a path of a node is.
+fn at(node: &Url, path: &str) -> Url {
+    let mut url = node.clone();
+    url.set_path(path);
+    url
+}
+
+/// How a node is called.
+fn name(node: &Url) -> &str {
+    node.as_str().trim_end_matches('/')
+}
+
+fn check_url(text: &str) -> Result<Url, Failure> {
+    let is_node =
+        |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.path() == "/";
+    text.parse::<Url>().ok().filter(is_node).ok_or_else(|| {
+        Failure::configuration(format!(
+            "--node is the private listener of a fetch node, http://HOST:7490, and not {text:?}"
+        ))
+    })
 }
 
 fn token(nodes: &Nodes) -> Result<AdminToken, Failure> {
@@ -94,18 +156,11 @@ fn token(nodes: &Nodes) -> Result<AdminToken, Failure> {
     AdminToken::new(token).map_err(Failure::configuration)
 }
 
-async fn answer(node: &str, request: RequestBuilder) -> Result<Value, Failure> {
-    let unreachable = |error: reqwest::Error| {
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        let reason = cause.unwrap_or_else(|| error.to_string());
-        Failure::new(format!("{node} does not answer: {reason}"))
-    };
-    let response = request.send().await.map_err(unreachable)?;
-    let status = response.status();
-    let value: Value = response.json().await.unwrap_or_default();
-    if status.is_success() {
-        return Ok(value);
+/// What lies behind all that was made of it.
+fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(behind) = cause.source() {
+        cause = behind;
     }
-    let detail = value["detail"].as_str().unwrap_or("it says no more");
-    Err(Failure::new(format!("{node} answers {}: {detail}", status.as_u16())))
+    cause.to_string()
 }

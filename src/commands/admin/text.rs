@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::table::{count, table};
 use crate::human;
 
 /// A message's story.
@@ -58,22 +59,25 @@ pub(super) fn story(story: &Value) -> String {
     text.trim_end().to_owned()
 }
 
-/// One node's sessions.
+/// One node's sessions, and the signal nodes that hold them.
 pub(super) fn sessions(page: &Value) -> String {
-    let mut text = format!(
-        "{}: {} sessions on {} streams",
-        word(&page["node"]),
-        page["held_sessions"],
-        page["streams"]
-    );
-    for session in list(&page["sessions"]) {
-        text.push_str(&format!(
-            "\n  {}  {}  stream {}, told up to {}",
-            word(&session["user_id"]),
-            word(&session["device_id"]),
-            session["stream"],
-            session["told_up_to"],
-        ));
+    let mut text = format!("{} {}", word(&page["node"]), holds(page, &page["signal_nodes"]));
+    let nodes = list(&page["signal_nodes"]);
+    let holder = |session: &Value| {
+        let of_stream = |node: &&Value| node["stream"] == session["stream"];
+        // It may have gone between the two.
+        nodes.iter().find(of_stream).map_or_else(|| "-".to_owned(), name)
+    };
+    let rows: Vec<_> = list(&page["sessions"])
+        .iter()
+        .map(|session| {
+            let told = session["told_up_to"].to_string();
+            let (user, device) = (word(&session["user_id"]), word(&session["device_id"]));
+            [user.to_owned(), device.to_owned(), told, holder(session)]
+        })
+        .collect();
+    if !rows.is_empty() {
+        text.push_str(&table(["user", "device", "told up to", "through"], &rows));
     }
     if let Some(after) = page["next_after"].as_str() {
         text.push_str(&format!("\n  more with --after {after}"));
@@ -81,48 +85,84 @@ pub(super) fn sessions(page: &Value) -> String {
     text
 }
 
-/// Whose connections were ended.
-pub(super) fn kicked(kicked: &Value) -> String {
-    let what = if kicked["revoked"] == true { "are logged out" } else { "may come back" };
-    format!("{} devices of {} {what}", list(&kicked["devices"]).len(), word(&kicked["user_id"]))
+/// How many sessions are held, and the signal nodes through which.
+fn holds(page: &Value, nodes: &Value) -> String {
+    let nodes = list(nodes);
+    let sessions = count(page["held_sessions"].as_u64().unwrap_or_default(), "session");
+    let mut text = format!("holds {sessions} through {}", count(nodes.len() as u64, "signal node"));
+    let rows: Vec<_> = nodes
+        .iter()
+        .map(|node| {
+            let address = node["address"].as_str().unwrap_or("-").to_owned();
+            let heard = node["last_heard_ms"].as_u64().map_or("-".to_owned(), human::time);
+            [name(node), address, node["sessions"].to_string(), time(&node["since_ms"]), heard]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let heading = ["signal node", "address", "sessions", "since", "last heard"];
+        text.push_str(&table(heading, &rows));
+    }
+    text
 }
 
-/// How much there is.
-pub(super) fn stats(stats: &Value) -> String {
+/// What a signal node is called: one of an earlier version says nothing.
+fn name(node: &Value) -> String {
+    if node["is_this_process"] == true {
+        return "this process".to_owned();
+    }
+    let stream = || format!("stream {}", node["stream"]);
+    node["name"].as_str().map_or_else(stream, str::to_owned)
+}
+
+/// Whose connections were ended.
+pub(super) fn kicked(kicked: &Value) -> String {
+    let devices = list(&kicked["devices"]).len() as u64;
+    let who = format!("{} of {}", count(devices, "device"), word(&kicked["user_id"]));
+    match (devices, kicked["revoked"] == true) {
+        (0, _) => format!("{} has no active device", word(&kicked["user_id"])),
+        (_, true) => format!("logged out {who}: only a new log in brings them back"),
+        (_, false) => format!("ended the connections of {who}: they may come back"),
+    }
+}
+
+/// How much there is in the store.
+pub(super) fn store(stats: &Value) -> String {
     let most = stats["counted_up_to"].as_u64();
-    let count = |name: &str| {
+    let number = |name: &str| {
         let count = stats[name].as_u64();
         let least = if count.is_some() && count == most { "at least " } else { "" };
         format!("{least}{}", stats[name])
     };
-    let node = &stats["node"];
     [
         format!("store {}, epoch {}", word(&stats["store_id"]), stats["epoch"]),
-        format!("  users          {}, with {} devices", count("users"), count("devices")),
-        format!("  conversations  {}", count("conversations")),
-        format!("  messages       {}", count("messages")),
+        format!("  users          {}, with {} devices", number("users"), number("devices")),
+        format!("  conversations  {}", number("conversations")),
+        format!("  messages       {}", number("messages")),
         format!("  inbox numbers  {}", stats["inbox_numbers"]),
         format!(
             "  media          {}, {}; {} uploads unfinished",
-            count("media"),
+            number("media"),
             human::bytes(stats["media_bytes"].as_u64().unwrap_or_default()),
-            count("unfinished_uploads")
+            number("unfinished_uploads")
         ),
         format!(
             "  waiting        {} receipts, {} deletions",
-            count("receipts_due"),
-            count("deletions_pending")
-        ),
-        format!(
-            "{}: {} sessions on {} streams, {} writes in flight, {} marks to account for",
-            word(&node["url"]),
-            node["held_sessions"],
-            node["watch_streams"],
-            node["writes_in_flight"],
-            node["marks_to_account"],
+            number("receipts_due"),
+            number("deletions_pending")
         ),
     ]
     .join("\n")
+}
+
+/// What one node does.
+pub(super) fn node(node: &Value) -> String {
+    format!(
+        "{}: {} in flight, {} to account for; {}",
+        word(&node["url"]),
+        count(node["writes_in_flight"].as_u64().unwrap_or_default(), "write"),
+        count(node["marks_to_account"].as_u64().unwrap_or_default(), "mark"),
+        holds(node, &node["signal_nodes"]),
+    )
 }
 
 fn word(value: &Value) -> &str {

@@ -36,6 +36,7 @@ pub(in crate::http) async fn list(
     });
     Ok(Json(json!({
         "streams": app.hub.streams(),
+        "signal_nodes": super::signal_nodes::list(&app),
         "held_sessions": app.hub.held_sessions(),
         "sessions": sessions.collect::<Vec<_>>(),
         "next_after": next_after.flatten(),

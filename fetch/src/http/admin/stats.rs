@@ -23,6 +23,7 @@ pub(in crate::http) async fn show(State(app): State<App>) -> Result<Json<Value>,
         "deletions_pending": stats.deletions,
         "node": {
             "watch_streams": app.hub.streams(),
+            "signal_nodes": super::signal_nodes::list(&app),
             "held_sessions": app.hub.held_sessions(),
             "writes_in_flight": DETACHED_WRITES_MAX - app.places.available_permits(),
             "marks_to_account": app.milestones.waiting(),

@@ -37,6 +37,7 @@ async fn p8_a_watch_is_opened_to_a_certificate_of_the_operators_authority_alone(
     let open = async |shown: Option<Arc<Certificates>>| {
         let config = GrpcWatchConfig {
             fetch: vec![format!("https://{}", fetch.private_addr()).parse().unwrap()],
+            name: None,
             secret: None,
             tls: Some(watch_tls(server.pem.as_bytes(), shown).unwrap()),
         };

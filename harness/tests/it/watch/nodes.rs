@@ -171,6 +171,7 @@ impl Cluster {
         let url = |number: &usize| format!("http://{}", self.proxies[*number].address());
         let watch = GrpcWatchConfig {
             fetch: fetch.iter().map(|number| url(number).parse().unwrap()).collect(),
+            name: None,
             secret: None,
             tls: None,
         };
