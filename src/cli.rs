@@ -53,12 +53,17 @@ impl Cli {
         })
     }
 
-    /// What to log; a filter that makes no sense logs warnings.
-    pub(crate) fn log_filter(&self) -> EnvFilter {
+    /// What to log.
+    pub(crate) fn log_filter(&self) -> Result<EnvFilter, Failure> {
         // The command itself says that a certificate is not trusted; the verifier would say it again.
         // What an admin did is always noted.
         let filter = format!("rustls_platform_verifier=off,nudge_audit=info,{}", self.log);
-        EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"))
+        EnvFilter::try_new(filter).map_err(|error| {
+            Failure::configuration(format!(
+                "--log is a level or a filter like \"nudge_fetch=debug\", and {:?} is not: {error}",
+                self.log
+            ))
+        })
     }
 }
 

@@ -28,7 +28,9 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(failure) => return end(&failure),
     };
-    start_log(&cli);
+    if let Err(failure) = start_log(&cli) {
+        return end(&failure);
+    }
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::warn!("another TLS provider was installed first");
     }
@@ -38,13 +40,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_log(cli: &cli::Cli) {
+fn start_log(cli: &cli::Cli) -> Result<(), failure::Failure> {
     let log =
-        tracing_subscriber::fmt().with_env_filter(cli.log_filter()).with_writer(std::io::stderr);
+        tracing_subscriber::fmt().with_env_filter(cli.log_filter()?).with_writer(std::io::stderr);
     match cli.log_format {
         cli::LogFormat::Text => log.init(),
         cli::LogFormat::Json => log.json().flatten_event(true).init(),
     }
+    Ok(())
 }
 
 fn end(failure: &failure::Failure) -> ExitCode {

@@ -27,7 +27,7 @@ pub(crate) fn arguments_with_file(
         let wrong = |what: String| {
             Failure::configuration(format!("{}: the setting {key:?} {what}", path.display()))
         };
-        let Some(flag) = flag_of(leaf, &key) else {
+        let Some((id, flag)) = flag_of(leaf, &key) else {
             let takers = takers(&command, &key);
             if takers.is_empty() {
                 return Err(wrong("is unknown: see --help for all there are".to_owned()));
@@ -38,7 +38,7 @@ pub(crate) fn arguments_with_file(
             // A server's file, read for the few settings that concern this command.
             continue;
         };
-        let given = matches.value_source(&key);
+        let given = matches.value_source(id);
         if matches!(given, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
             continue;
         }
@@ -66,10 +66,14 @@ fn leaf<'c>(
     (command, matches)
 }
 
-fn flag_of<'c>(command: &'c Command, key: &str) -> Option<&'c str> {
-    let mut named = command.get_arguments().filter(|argument| argument.get_id() == key);
-    let is_setting = !NOT_IN_A_FILE.contains(&key);
-    named.next().filter(|_| is_setting).and_then(|argument| argument.get_long())
+/// The flag that a key stands for, with its id: a key is the flag's name with underscores, or in the plural
+/// where it is a list.
+fn flag_of<'c>(command: &'c Command, key: &str) -> Option<(&'c str, &'c str)> {
+    let flags = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_long().map(|flag| (argument.get_id().as_str(), flag)));
+    let mut named = flags.filter(|(id, flag)| *id == key || flag.replace('-', "_") == key);
+    named.next().filter(|(id, _)| !NOT_IN_A_FILE.contains(id))
 }
 
 fn takers(command: &Command, key: &str) -> String {

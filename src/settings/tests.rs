@@ -92,6 +92,17 @@ fn a_setting_that_is_misspelt_or_of_another_command_is_refused_by_name() {
 }
 
 #[test]
+fn a_list_in_the_file_is_named_as_its_flag_or_in_the_plural() {
+    let folder = Folder::new();
+    for content in ["invite = [\"a\", \"b\"]", "invites = [\"a\", \"b\"]"] {
+        let config = folder.file(content);
+        assert_eq!(fetch(&["--config", &config]).unwrap().api.invites, ["a", "b"]);
+        let stronger = fetch(&["--config", &config, "--invite", "c"]).unwrap();
+        assert_eq!(stronger.api.invites, ["c"]);
+    }
+}
+
+#[test]
 fn the_private_listener_stays_on_loopback_with_or_without_tls() {
     let folder = Folder::new();
     let data = folder.data();
