@@ -7,7 +7,9 @@ use std::{
 };
 
 use nudge_client_sdk::{Client, ClientConfig, Event, NewAccount, UpdateKind};
+use nudge_fetch::limits::SHUTDOWN_TIMEOUT;
 use nudge_harness::{Cluster, system::PASSWORD};
+use nudge_server::limits::DRAIN_DELAY;
 use tokio::{
     net::TcpStream,
     time::{sleep, timeout},
@@ -61,6 +63,23 @@ fn the_units_are_units() {
         let output = Command::new("systemd-analyze").arg("verify").arg(&path).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.is_empty(), "{unit}: {said}");
+    }
+}
+
+#[test]
+fn p7_nothing_kills_a_node_before_its_delay_and_its_drain_are_over() {
+    let needed = DRAIN_DELAY + 2 * SHUTDOWN_TIMEOUT;
+    for (file, key) in [
+        ("systemd/nudge-fetch.service", "TimeoutStopSec="),
+        ("systemd/nudge-signal.service", "TimeoutStopSec="),
+        ("compose/compose.yaml", "stop_grace_period: "),
+        ("kubernetes/fetch.yaml", "terminationGracePeriodSeconds: "),
+        ("kubernetes/signal.yaml", "terminationGracePeriodSeconds: "),
+    ] {
+        let text = std::fs::read_to_string(deploy().join(file)).unwrap();
+        let told = text.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap();
+        let secs = told.trim_end_matches('s').parse().unwrap();
+        assert!(Duration::from_secs(secs) > needed, "{file}: {told}, and {needed:?} are needed");
     }
 }
 
