@@ -96,6 +96,9 @@ pub(crate) struct Nodes {
     /// Data folder of a server on this machine, which has the token in it
     #[arg(long, env = "NUDGE_DATA_DIR", value_name = "DIR", default_value = "nudge-data")]
     pub(crate) data_dir: PathBuf,
+    /// File with the authority that the nodes' certificates come from, for https
+    #[arg(long, env = "NUDGE_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// Print JSON, one object a line
     #[arg(long)]
     pub(crate) json: bool,

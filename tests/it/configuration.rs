@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nudge_test_servers::Postgres;
+
 use crate::program::{nudge, text};
 
 /// Within which every refusal must come.
@@ -87,6 +89,8 @@ fn bad_settings_end_with_one_line_and_status_2() {
         (fetch(&["--watch-client-ca", &path("none")]), &[], "cannot read"),
         (fetch(&["--admin-token-file", &path("short")]), &[], "openssl rand"),
         (fetch(&["--heartbeat-s", "5"]), &[], "30 to 600"),
+        (fetch(&["--drain-delay-s", "301"]), &[], "0 to 300"),
+        (fetch(&["--log", "nudge_fetch=lound"]), &[], "--log"),
         (fetch(&["--config", &config("none.toml")]), &[], "cannot read"),
         (fetch(&["--config", &config("unknown.toml")]), &[], "histroy_days"),
         (fetch(&["--config", &config("number.toml")]), &[], "--history-days"),
@@ -103,6 +107,13 @@ fn bad_settings_end_with_one_line_and_status_2() {
         ),
         (["signal"].map(str::to_owned).to_vec(), &[], "--fetch"),
         (["signal", "--fetch", "fetch1:7490"].map(str::to_owned).to_vec(), &[], "http://HOST:PORT"),
+        (
+            ["signal", "--fetch", "http://fetch1:7490", "--node-name", "two words"]
+                .map(str::to_owned)
+                .to_vec(),
+            &[],
+            "--node-name",
+        ),
         (
             ["signal", "--fetch", "https://fetch1:7490"].map(str::to_owned).to_vec(),
             &[],
@@ -133,6 +144,26 @@ async fn a_second_process_on_one_folder_is_refused() {
         .unwrap();
     let said = refusal(&second(folder.path()), &[]);
     assert!(said.contains("in use by another process"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_on_one_postgres_with_a_directory_of_its_own_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = Postgres::shared().database();
+    let path = |name: &str| text(&folder.path().join(name)).to_owned();
+    let store = |objects: &str| {
+        let words = ["--database", &url, "--objects", objects, "--shared-directory"];
+        words.map(str::to_owned)
+    };
+    let _first = nudge_harness::ServerCommand::new(crate::program::NUDGE, path("first"))
+        .arguments(store(&path("one directory")))
+        .start()
+        .await
+        .unwrap();
+    let (data, store) = (path("second"), store(&path("another directory")));
+    let words = second(Path::new(&data)).into_iter().chain(store.iter().map(String::as_str));
+    let said = refusal(&words.collect::<Vec<_>>(), &[]);
+    assert!(said.contains("another directory"), "{said}");
 }
 
 fn second(folder: &Path) -> [&str; 7] {

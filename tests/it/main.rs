@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod admin;
 mod architecture;
 mod bench;
 mod chaos;
@@ -19,5 +20,6 @@ mod readme;
 mod restore;
 mod serve;
 mod signaling;
+mod stopping;
 mod terminal;
 mod transfers;

@@ -97,6 +97,15 @@ impl Node {
         ended.map_err(|source| ClusterError::Node { node: self.name.clone(), source })
     }
 
+    /// SIGTERM, and does not wait.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn ask_to_stop(&self) -> Result<(), ClusterError> {
+        self.send(Signal::TERM)
+    }
+
     /// Starts it again at the same addresses, after [`Self::kill`] or [`Self::terminate`].
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 use std::{error::Error, time::Duration};
 
 use nudge_fetch::auth::AdminToken;
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Certificate, Client, RequestBuilder, Url};
 use serde_json::Value;
 
 use crate::{
@@ -38,7 +38,13 @@ enum Unanswered {
 
 impl Asked {
     pub(super) fn new(nodes: &Nodes) -> Result<Self, Failure> {
-        let http = Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        let mut http = Client::builder().timeout(TIMEOUT).no_proxy();
+        if let Some(path) = &nodes.ca {
+            let wrong = |error| Failure::configuration(format!("--ca {}: {error}", path.display()));
+            let authorities = Certificate::from_pem_bundle(&read_file(path)?).map_err(wrong)?;
+            http = http.tls_certs_only(authorities);
+        }
+        let http = http.build()?;
         let urls = nodes.nodes.iter().map(|url| check_url(url)).collect::<Result<_, _>>()?;
         Ok(Self { http, token: token(nodes)?, nodes: urls })
     }
@@ -94,7 +100,7 @@ impl Asked {
             let reason = if error.is_timeout() {
                 format!("nothing came within {} s", TIMEOUT.as_secs())
             } else {
-                root_cause(&error)
+                causes(&error)
             };
             Unanswered::Unable(Failure::new(format!("{node} does not answer: {reason}")))
         };
@@ -156,11 +162,13 @@ fn token(nodes: &Nodes) -> Result<AdminToken, Failure> {
     AdminToken::new(token).map_err(Failure::configuration)
 }
 
-/// What lies behind all that was made of it.
-fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(behind) = cause.source() {
-        cause = behind;
+/// All that lies behind an error, down to what the system said.
+fn causes(error: &dyn Error) -> String {
+    let mut causes = Vec::new();
+    let mut behind = error.source();
+    while let Some(cause) = behind {
+        causes.push(cause.to_string());
+        behind = cause.source();
     }
-    cause.to_string()
+    causes.join(": ")
 }
