@@ -4,6 +4,7 @@
 
 mod admin;
 mod buses;
+mod clients;
 mod database;
 mod downloads;
 mod durability;

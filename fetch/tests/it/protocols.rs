@@ -1,11 +1,9 @@
 //! One API over every version of HTTP, in JSON and in protobuf.
 
-use std::sync::Arc;
-
 use nudge_fetch::FetchParts;
 use nudge_proto::pb::content as pb;
 use prost::Message;
-use reqwest::{Certificate, Client, Method, RequestBuilder, Version};
+use reqwest::{Client, Method, RequestBuilder, Version};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::{
@@ -14,7 +12,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::support::{Service, User, base64, header, noise, text};
+use crate::support::{Service, User, base64, header, noise, self_signed, text};
 
 #[tokio::test]
 async fn http_1_1_and_http_2_by_prior_knowledge_are_on_one_port() {
@@ -50,19 +48,8 @@ async fn media_go_up_and_down_over_http_2() {
 
 #[tokio::test]
 async fn over_tls_alpn_chooses_the_version() {
-    let names = vec!["127.0.0.1".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let tls = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let tls = Arc::new(tls);
+    let (tls, trusted) = self_signed();
     let service = Service::start_with(|config| config.tls = Some(tls), FetchParts::default()).await;
-    let trusted = Certificate::from_der(made.cert.der()).unwrap();
     let client = || Client::builder().tls_certs_only([trusted.clone()]);
     let url = service.url("/.well-known/nudge");
     assert!(url.starts_with("https://"));

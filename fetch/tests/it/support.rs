@@ -16,7 +16,7 @@ use nudge_fetch::{
     store::{Database, UnixMs, postgres::PostgresOptions},
 };
 use nudge_test_servers::Postgres;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -351,6 +351,21 @@ impl User<'_> {
         assert_eq!(response.status(), 200);
         response.bytes().await.unwrap().to_vec()
     }
+}
+
+/// A certificate for loopback: what the service takes, and what a client trusts.
+pub(crate) fn self_signed() -> (Arc<rustls::ServerConfig>, Certificate) {
+    let names = vec!["127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    (Arc::new(tls), Certificate::from_der(made.cert.der()).unwrap())
 }
 
 /// A header that must be there.

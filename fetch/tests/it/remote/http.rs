@@ -5,7 +5,7 @@ use std::{env, process::Command};
 use crate::support::OBJECTS_VARIABLE;
 
 /// What moves media.
-const MEDIA: [&str; 2] = ["downloads::", "uploads::"];
+const MEDIA: [&str; 3] = ["clients::", "downloads::", "uploads::"];
 
 /// What is of the store by itself.
 const STORE: &str = "store::";
