@@ -4,6 +4,7 @@
 
 mod admin_token;
 mod attempts;
+mod checked;
 mod keys;
 mod passwords;
 mod peer;

@@ -201,6 +201,7 @@ impl Fetch {
         let app = App {
             store: Arc::clone(&store),
             objects,
+            granted: Arc::default(),
             uploads: uploads.clone(),
             bus,
             auth,

@@ -51,7 +51,7 @@ use crate::{
     config::FetchConfig,
     health::Health,
     limits::DETACHED_WRITES_MAX,
-    media::Uploads,
+    media::{Granted, Uploads},
     milestones::Milestones,
     objects::Objects,
     store::{Outcome, Store, StoreError},
@@ -68,6 +68,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     /// Where the bytes of media lie.
     pub objects: Arc<dyn Objects>,
+    /// Who may read which of them, a moment ago.
+    pub granted: Arc<Granted>,
     /// Takes media in.
     pub uploads: Uploads,
     /// What is told after a commit.

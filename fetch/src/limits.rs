@@ -34,6 +34,11 @@ pub const DETACHED_WRITES_MAX: usize = 4096;
 pub const HTTP1_BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// Bytes that an HTTP/2 stream gathers before its peer takes them; one chunk of a medium comes on top.
 pub const HTTP2_STREAM_BUFFER_BYTES_MAX: usize = 128 * 1024;
+/// Whether a user may read a medium is asked again after this time: a download in many ranges does not ask
+/// for each, and a grant that ended is noticed within the second that a revocation has.
+pub const GRANT_TIME: Duration = Duration::from_secs(1);
+/// Grants that are remembered for that time.
+pub const GRANTS_MAX: usize = 4096;
 /// A part of a medium that is larger gets no Content-Digest: it would have to be read twice.
 pub const CONTENT_DIGEST_BYTES_MAX: u64 = 8 << 20;
 /// Requests of one user that write to uploads at a time.
@@ -55,6 +60,8 @@ pub const ATTEMPT_KEYS_MAX: usize = 100_000;
 
 /// An access token's life.
 pub const ACCESS_TOKEN_TIME: Duration = Duration::from_secs(10 * 60);
+/// Access tokens whose signature is not checked again.
+pub const CHECKED_TOKENS_MAX: usize = 16_384;
 /// An access token may be from this far ahead of this node's clock.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 /// A wall clock that steps ahead by more is doubted: retention does not follow it.

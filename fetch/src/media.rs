@@ -6,6 +6,7 @@
 //! - [`collector`]: removes what nobody knows any more
 //! - pure parts of HTTP: [`tus`] (what an upload's headers say), [`range`], [`multipart`],
 //!   [`media_type`] and [`preconditions`] (RFC 9110), [`wanted_digests`] (RFC 9530), [`disposition`] (RFC 6266)
+//! - [`Granted`]: who may read what, remembered for a moment
 //! - [`RunningDigest`]: a SHA-256 that survives a restart
 
 mod append;
@@ -13,6 +14,7 @@ pub mod collector;
 mod digest;
 pub mod disposition;
 mod error;
+mod granted;
 mod locks;
 pub mod media_type;
 pub mod multipart;
@@ -26,4 +28,5 @@ pub mod wanted_digests;
 pub use append::UploadBody;
 pub use digest::RunningDigest;
 pub use error::MediaError;
+pub use granted::Granted;
 pub use uploads::{Creation, MediaLimits, Uploads};

@@ -13,7 +13,7 @@ use nudge_proto::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{AuthError, Caller, refresh::RefreshSecret};
+use super::{AuthError, Caller, checked::Checked, refresh::RefreshSecret};
 use crate::{
     limits::{ACCESS_TOKEN_TIME, CLOCK_SKEW_MAX, KEY_TIME, TICKET_TIME},
     store::{Key, KeyPurpose, Store, UnixMs},
@@ -30,6 +30,8 @@ struct Loaded {
     refresh: Vec<RefreshSecret>,
     /// Which of the tickets' and which of the access keys makes.
     making: (usize, usize),
+    /// Tokens of these keys.
+    checked: Checked,
 }
 
 struct AccessKey {
@@ -39,14 +41,23 @@ struct AccessKey {
     public: Vec<u8>,
 }
 
-/// What an access token says (RFC 7519).
+/// An access token's payload (RFC 7519).
 #[derive(Serialize, Deserialize)]
-struct AccessClaims {
+struct AccessPayload {
     iss: String,
-    sub: UserId,
-    dev: DeviceId,
-    iat: u64,
-    exp: u64,
+    #[serde(flatten)]
+    claims: AccessClaims,
+}
+
+/// What an access token says of its bearer.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct AccessClaims {
+    pub(super) sub: UserId,
+    pub(super) dev: DeviceId,
+    /// Seconds.
+    pub(super) iat: u64,
+    /// Seconds.
+    pub(super) exp: u64,
 }
 
 /// Which keys are others than before.
@@ -76,6 +87,7 @@ impl Keys {
                 .map(|key| secret(key).map(RefreshSecret))
                 .collect::<Result<_, _>>()?,
             making: (making(&ticket, now), making(&access, now)),
+            checked: Checked::default(),
         };
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let ids = |keys: &[AccessKey]| keys.iter().map(|key| key.id.clone()).collect::<Vec<_>>();
@@ -105,14 +117,9 @@ impl Keys {
         let loaded = self.read();
         let key = loaded.access.get(loaded.making.1).ok_or_else(no_key)?;
         let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
-        let claims = AccessClaims {
-            iss: ISSUER.to_owned(),
-            sub: caller.user_id,
-            dev: caller.device_id,
-            iat,
-            exp,
-        };
-        jsonwebtoken::encode(&header, &claims, &key.signing)
+        let claims = AccessClaims { sub: caller.user_id, dev: caller.device_id, iat, exp };
+        let payload = AccessPayload { iss: ISSUER.to_owned(), claims };
+        jsonwebtoken::encode(&header, &payload, &key.signing)
             .map_err(|error| AuthError::Internal(format!("cannot sign an access token: {error}")))
     }
 
@@ -125,17 +132,8 @@ impl Keys {
     }
 
     pub(super) fn check_access(&self, token: &str, now_s: u64) -> Result<Caller, AuthError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::AccessInvalid)?;
         let loaded = self.read();
-        let key = loaded.access.iter().find(|key| Some(&key.id) == header.kid.as_ref());
-        let key = key.ok_or(AuthError::AccessInvalid)?;
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[ISSUER]);
-        // Our own clock decides: it can be handed in.
-        validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<AccessClaims>(token, &key.checking, &validation)
-            .map_err(|_| AuthError::AccessInvalid)?
-            .claims;
+        let claims = loaded.checked.claims(token, || loaded.check_signature(token))?;
         // One from far ahead was made by a clock that was set back since, and would outlive its time.
         if now_s >= claims.exp || claims.iat > now_s + CLOCK_SKEW_MAX.as_secs() {
             return Err(AuthError::AccessExpired);
@@ -170,6 +168,21 @@ impl Keys {
 
     fn read(&self) -> RwLockReadGuard<'_, Loaded> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Loaded {
+    fn check_signature(&self, token: &str) -> Result<AccessClaims, AuthError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::AccessInvalid)?;
+        let key = self.access.iter().find(|key| Some(&key.id) == header.kid.as_ref());
+        let key = key.ok_or(AuthError::AccessInvalid)?;
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        // Our own clock decides: it can be handed in.
+        validation.validate_exp = false;
+        jsonwebtoken::decode::<AccessPayload>(token, &key.checking, &validation)
+            .map(|decoded| decoded.claims.claims)
+            .map_err(|_| AuthError::AccessInvalid)
     }
 }
 

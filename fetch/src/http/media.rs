@@ -44,7 +44,7 @@ pub(super) async fn download(
     headers: HeaderMap,
 ) -> ApiResult {
     let now = app.clock.now();
-    let medium = app.store.medium(caller.user_id, id, now).await?;
+    let medium = app.granted.medium(app.store.as_ref(), caller.user_id, id, now).await?;
     let validators = Validators::new(&medium.sha256, medium.completed_at, now)
         .ok_or_else(|| ApiError::new(ErrorCode::Internal, "a digest makes no entity tag"))?;
     let range_holds = match validators.evaluate(&headers) {

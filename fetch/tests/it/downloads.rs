@@ -9,6 +9,7 @@ use std::process::Command;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{Method, Response};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::support::{Service, User, header, noise, sha256_hex};
@@ -233,6 +234,39 @@ async fn p8_a_medium_that_is_not_for_the_asking_user_is_not_there() {
     let anybody = service.http.get(service.url(&format!("/v1/media/{medium}")));
     assert_eq!(anybody.send().await.unwrap().status(), 401);
     assert_eq!(get(&ada, "nonsense", &[]).await.status(), 400);
+}
+
+#[tokio::test]
+async fn p8_what_a_message_lends_for_a_time_is_not_there_after_it() {
+    let service = Service::start().await;
+    let (ada, bob) = (service.user("ada").await, service.user("bob").await);
+    let medium = ada.upload("photo.jpg", &noise(10)).await;
+    assert_eq!(get(&bob, &medium, &[]).await.status(), 404);
+    let conversation = ada.direct(&bob).await;
+    let path = format!("/v1/conversations/{conversation}/messages/{}", Uuid::new_v4());
+    let message = json!({
+        "content_type": "text/plain", "body": "aGk=", "media_ids": [medium], "ttl_s": 60,
+    });
+    assert_eq!(ada.send_json(Method::PUT, &path, message).await.0, 201);
+    for _ in 0..2 {
+        assert_eq!(get(&bob, &medium, &[]).await.status(), 200, "at once");
+    }
+    service.advance_s(61);
+    assert_eq!(get(&bob, &medium, &[]).await.status(), 404);
+    assert_eq!(get(&ada, &medium, &[]).await.status(), 200, "it is hers");
+}
+
+#[tokio::test]
+async fn p8_a_revoked_device_gets_no_part_of_what_it_read_a_moment_ago() {
+    let service = Service::start().await;
+    let (ada, stolen) = (service.user("ada").await, service.log_in("ada").await);
+    let medium = ada.upload("photo.jpg", &noise(10)).await;
+    assert_eq!(get(&stolen, &medium, &[("range", "bytes=0-4")]).await.status(), 206);
+    let device = format!("/v1/devices/{}", stolen.session["device_id"].as_str().unwrap());
+    let revoked = ada.request(Method::DELETE, &device).send().await.unwrap();
+    assert!(revoked.status().is_success());
+    assert_eq!(get(&stolen, &medium, &[("range", "bytes=5-")]).await.status(), 401);
+    assert_eq!(get(&ada, &medium, &[]).await.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
