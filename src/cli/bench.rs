@@ -14,6 +14,8 @@ pub(crate) struct Bench {
 pub(crate) enum Measurement {
     Idle(BenchIdle),
     Send(BenchSend),
+    Media(BenchMedia),
+    SlowReaders(BenchSlowReaders),
     /// Hold connections for another process of this program: what to do comes on standard input
     #[command(hide = true)]
     Hold,
@@ -71,6 +73,73 @@ pub(crate) struct BenchSend {
     /// Bytes of each message's body
     #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=65_536))]
     pub(crate) body_bytes: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How fast media go out and come in, and what each GiB costs the server
+///
+/// Downloads whole files of 64 MiB and of 1 MiB and ranges of 256 KiB, over HTTP/1.1 and HTTP/2, with and
+/// without TLS. Where nginx is installed it serves the same file in the same run, with sendfile and
+/// without; the better of the two is the yardstick. The yardstick of uploads is dd with conv=fsync.
+///
+/// Counted is the CPU time of the server's process alone. The load comes from h2load where that is
+/// installed, and from this program otherwise. Runs of all servers alternate, and medians are told.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  nudge bench media                   1 GiB in each of 3 runs of each case
+  nudge bench media --mib 256 --rounds 5 --json")]
+pub(crate) struct BenchMedia {
+    /// MiB of each run
+    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) mib: u32,
+    /// Runs of each case, on each server
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=99))]
+    pub(crate) rounds: u32,
+    /// Connections at a time
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) connections: u32,
+    /// Leave nginx out
+    #[arg(long)]
+    pub(crate) no_nginx: bool,
+    /// Let this program make the load, whether or not h2load is installed
+    #[arg(long)]
+    pub(crate) own_load: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How much of the server's memory slow readers take
+///
+/// Many clients download from one large medium, from random offsets and slowly. What is told is by how
+/// much the server's memory grew at the most.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  nudge bench slow-readers            200 readers of 1 GiB for 60 seconds
+  nudge bench slow-readers --http2 --readers 1000")]
+pub(crate) struct BenchSlowReaders {
+    /// Readers at a time, each with a connection of its own
+    #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) readers: u32,
+    /// How long they read
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) seconds: u32,
+    /// How fast each reads
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) kib_per_second: u32,
+    /// The medium's size
+    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) mib: u32,
+    /// Over HTTP/2
+    #[arg(long)]
+    pub(crate) http2: bool,
+    /// Over TLS
+    #[arg(long)]
+    pub(crate) tls: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

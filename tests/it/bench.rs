@@ -30,6 +30,37 @@ fn bench_send_tells_rate_waits_and_cpu() {
 }
 
 #[test]
+fn bench_media_tells_what_a_gib_costs_over_every_protocol_whoever_makes_the_load() {
+    for own_load in [false, true] {
+        let arguments = ["bench", "media", "--mib", "8", "--rounds", "1", "--json"];
+        let report = report(arguments.into_iter().chain(own_load.then_some("--own-load")));
+        let downloads = report["downloads"].as_array().unwrap();
+        assert_eq!(downloads.len(), 12, "{report:#}");
+        for download in downloads {
+            assert!(download["nudge"]["mib_per_second"].as_f64().unwrap() > 0.0, "{report:#}");
+        }
+        assert_eq!(report["load"] == "this program", own_load, "{report:#}");
+        for figure in ["dd_mib_per_second", "of_dd"] {
+            assert!(report["upload"][figure].as_f64().unwrap() > 0.0, "{report:#}");
+        }
+    }
+}
+
+/// The whole of it are 200 readers of 1 GiB for 60 s, whose memory must stay below 64 MiB: 320 KiB each.
+#[test]
+fn p5_slow_readers_take_little_of_the_server_s_memory_whatever_the_protocol() {
+    for flags in [&[][..], &["--http2"], &["--tls"], &["--http2", "--tls"]] {
+        let arguments = ["bench", "slow-readers", "--readers", "100", "--seconds", "3"];
+        let more = ["--mib", "128", "--json"];
+        let report = report(arguments.into_iter().chain(more).chain(flags.iter().copied()));
+        assert!(report["bytes_read"].as_u64().unwrap() >= 100 * 100 * 1024, "{report:#}");
+        let each = report["bytes_each"].as_u64().unwrap();
+        assert!(each < 320 * 1024, "{report:#}");
+        assert!(each > 16 * 1024, "they were served at all: {report:#}");
+    }
+}
+
+#[test]
 fn bench_prints_a_table_for_people() {
     let arguments = ["bench", "send", "--senders", "1", "--seconds", "1"];
     let output = nudge(arguments).output().unwrap();
