@@ -6,10 +6,12 @@ mod admin_token;
 mod attempts;
 mod checked;
 mod keys;
+mod links;
 mod passwords;
 mod peer;
 mod refresh;
 mod revoked;
+mod tokens;
 mod turn;
 
 use std::{
@@ -41,9 +43,11 @@ pub use admin_token::{AdminToken, InvalidAdminToken};
 pub use attempts::Attempts;
 use keys::Changed;
 pub use keys::Keys;
+pub use links::Link;
 pub use passwords::Passwords;
 pub use peer::Peer;
 pub use revoked::Revoked;
+use tokens::{Scope, Token};
 use turn::Turn;
 
 /// Issues and checks credentials.
@@ -94,6 +98,12 @@ pub enum AuthError {
     /// Not an access token of this server.
     #[error("the access token is missing, malformed or forged: send Authorization: Bearer <token>")]
     AccessInvalid,
+    /// A link is past its time.
+    #[error("this link is past its time: ask for another one")]
+    LinkExpired,
+    /// Not a link to this medium.
+    #[error("this link is malformed, forged or to another medium: ask for one")]
+    LinkInvalid,
     /// The device was revoked.
     #[error("this device was revoked: log in as a new one")]
     DeviceRevoked,
@@ -122,8 +132,8 @@ impl AuthError {
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::AccessExpired => ErrorCode::AccessTokenExpired,
-            Self::AccessInvalid => ErrorCode::AccessTokenInvalid,
+            Self::AccessExpired | Self::LinkExpired => ErrorCode::AccessTokenExpired,
+            Self::AccessInvalid | Self::LinkInvalid => ErrorCode::AccessTokenInvalid,
             Self::DeviceRevoked => ErrorCode::DeviceRevoked,
             Self::RefreshInvalid => ErrorCode::RefreshTokenInvalid,
             Self::RefreshReused(_) => ErrorCode::RefreshTokenReused,
@@ -239,6 +249,12 @@ impl Auth {
         let access_expires_at = now.0 + ACCESS_TOKEN_TIME.as_millis() as u64;
         let ticket_expires_at = now.0 + TICKET_TIME.as_millis() as u64;
         let caller = Caller { user_id: user.id, device_id };
+        let access = Token {
+            caller,
+            scope: Scope::Everything,
+            issued_at_s: now.0 / 1000,
+            expires_at_s: access_expires_at / 1000,
+        };
         let claims = TicketClaims {
             user_id: user.id,
             device_id,
@@ -250,23 +266,28 @@ impl Auth {
             device_id: device_id.to_string(),
             connect_ticket: URL_SAFE_NO_PAD.encode(self.keys.mint_ticket(&claims)?),
             connect_ticket_expires_at_ms: ticket_expires_at,
-            access_token: self.keys.sign_access(caller, now.0 / 1000, access_expires_at / 1000)?,
+            access_token: self.keys.sign(&access)?,
             access_token_expires_at_ms: access_expires_at,
             refresh_token: self.keys.refresh_secret()?.make(caller, chain, n),
             cursor: cursor.to_string(),
         })
     }
 
-    /// Who an access token speaks for. One whose key is not known here may be of a node that made a new key
-    /// since the keys were read.
+    /// Who an access token speaks for.
     ///
     /// # Errors
     ///
     /// [`AuthError::AccessExpired`], [`AuthError::AccessInvalid`], [`AuthError::DeviceRevoked`].
     pub async fn caller(&self, access_token: &str) -> Result<Caller, AuthError> {
-        let check = || self.keys.check_access(access_token, self.clock.now().0 / 1000);
+        self.bearer(access_token, Scope::Everything).await
+    }
+
+    /// Who bears a token. One whose key is not known here may be of a node that made a new key since the keys
+    /// were read.
+    async fn bearer(&self, token: &str, scope: Scope) -> Result<Caller, AuthError> {
+        let check = || self.keys.check(token, scope, self.clock.now().0 / 1000);
         let mut checked = check();
-        if checked.is_err() && self.keys.lacks_key_of(access_token) {
+        if checked.is_err() && self.keys.lacks_key_of(token) {
             self.unknown_key.take(self.read_keys()).await;
             checked = check();
         }

@@ -60,6 +60,8 @@ pub const ATTEMPT_KEYS_MAX: usize = 100_000;
 
 /// An access token's life.
 pub const ACCESS_TOKEN_TIME: Duration = Duration::from_secs(10 * 60);
+/// A link's life. No longer than an access token's: revocations and retired keys are remembered for that.
+pub const LINK_TIME: Duration = ACCESS_TOKEN_TIME;
 /// Access tokens whose signature is not checked again.
 pub const CHECKED_TOKENS_MAX: usize = 16_384;
 /// An access token may be from this far ahead of this node's clock.

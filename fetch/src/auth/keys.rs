@@ -6,16 +6,12 @@ use std::{
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use nudge_proto::{
-    DeviceId, UserId,
-    ticket::{TicketClaims, TicketKey},
-};
-use serde::{Deserialize, Serialize};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use nudge_proto::ticket::{TicketClaims, TicketKey};
 
-use super::{AuthError, Caller, checked::Checked, refresh::RefreshSecret};
+use super::{AuthError, Caller, checked::Checked, refresh::RefreshSecret, tokens::Token};
 use crate::{
-    limits::{ACCESS_TOKEN_TIME, CLOCK_SKEW_MAX, KEY_TIME, TICKET_TIME},
+    limits::{ACCESS_TOKEN_TIME, KEY_TIME, TICKET_TIME},
     store::{Key, KeyPurpose, Store, UnixMs},
 };
 
@@ -24,40 +20,21 @@ use crate::{
 pub struct Keys(RwLock<Loaded>);
 
 #[derive(Default)]
-struct Loaded {
+pub(super) struct Loaded {
     ticket: Vec<TicketKey>,
-    access: Vec<AccessKey>,
+    pub(super) access: Vec<AccessKey>,
     refresh: Vec<RefreshSecret>,
     /// Which of the tickets' and which of the access keys makes.
-    making: (usize, usize),
+    pub(super) making: (usize, usize),
     /// Tokens of these keys.
-    checked: Checked,
+    pub(super) checked: Checked<Token>,
 }
 
-struct AccessKey {
-    id: String,
-    signing: EncodingKey,
-    checking: DecodingKey,
+pub(super) struct AccessKey {
+    pub(super) id: String,
+    pub(super) signing: EncodingKey,
+    pub(super) checking: DecodingKey,
     public: Vec<u8>,
-}
-
-/// An access token's payload (RFC 7519).
-#[derive(Serialize, Deserialize)]
-struct AccessPayload {
-    iss: String,
-    #[serde(flatten)]
-    claims: AccessClaims,
-}
-
-/// What an access token says of its bearer.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(super) struct AccessClaims {
-    pub(super) sub: UserId,
-    pub(super) dev: DeviceId,
-    /// Seconds.
-    pub(super) iat: u64,
-    /// Seconds.
-    pub(super) exp: u64,
 }
 
 /// Which keys are others than before.
@@ -108,39 +85,6 @@ impl Keys {
         Ok(loaded.ticket.get(loaded.making.0).ok_or_else(no_key)?.mint(claims))
     }
 
-    pub(super) fn sign_access(
-        &self,
-        caller: Caller,
-        iat: u64,
-        exp: u64,
-    ) -> Result<String, AuthError> {
-        let loaded = self.read();
-        let key = loaded.access.get(loaded.making.1).ok_or_else(no_key)?;
-        let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
-        let claims = AccessClaims { sub: caller.user_id, dev: caller.device_id, iat, exp };
-        let payload = AccessPayload { iss: ISSUER.to_owned(), claims };
-        jsonwebtoken::encode(&header, &payload, &key.signing)
-            .map_err(|error| AuthError::Internal(format!("cannot sign an access token: {error}")))
-    }
-
-    /// Whether this is a token whose key is none of these.
-    pub(super) fn lacks_key_of(&self, token: &str) -> bool {
-        let Ok(Header { kid: Some(kid), .. }) = jsonwebtoken::decode_header(token) else {
-            return false;
-        };
-        !self.read().access.iter().any(|key| key.id == kid)
-    }
-
-    pub(super) fn check_access(&self, token: &str, now_s: u64) -> Result<Caller, AuthError> {
-        let loaded = self.read();
-        let claims = loaded.checked.claims(token, || loaded.check_signature(token))?;
-        // One from far ahead was made by a clock that was set back since, and would outlive its time.
-        if now_s >= claims.exp || claims.iat > now_s + CLOCK_SKEW_MAX.as_secs() {
-            return Err(AuthError::AccessExpired);
-        }
-        Ok(Caller { user_id: claims.sub, device_id: claims.dev })
-    }
-
     pub(super) fn refresh_secret(&self) -> Result<RefreshSecret, AuthError> {
         self.read().refresh.first().cloned().ok_or_else(no_key)
     }
@@ -166,23 +110,20 @@ impl Keys {
         serde_json::json!({ "keys": keys.collect::<Vec<_>>() })
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Loaded> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Loaded> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Loaded {
-    fn check_signature(&self, token: &str) -> Result<AccessClaims, AuthError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::AccessInvalid)?;
-        let key = self.access.iter().find(|key| Some(&key.id) == header.kid.as_ref());
-        let key = key.ok_or(AuthError::AccessInvalid)?;
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[ISSUER]);
-        // Our own clock decides: it can be handed in.
-        validation.validate_exp = false;
-        jsonwebtoken::decode::<AccessPayload>(token, &key.checking, &validation)
-            .map(|decoded| decoded.claims.claims)
-            .map_err(|_| AuthError::AccessInvalid)
+#[cfg(test)]
+impl Keys {
+    /// One access key, and nothing else.
+    pub(super) fn one() -> Self {
+        let at = UnixMs(0);
+        let secret = new_ed25519().unwrap();
+        let key = Key { id: 1, secret, created_at: at, retire_at: at, not_after: at };
+        let access = vec![access_key(&key).unwrap()];
+        Self(RwLock::new(Loaded { access, ..Loaded::default() }))
     }
 }
 
@@ -259,7 +200,7 @@ fn access_key(key: &Key) -> Result<AccessKey, AuthError> {
     })
 }
 
-fn no_key() -> AuthError {
+pub(super) fn no_key() -> AuthError {
     AuthError::Internal("no key is loaded".to_owned())
 }
 
@@ -267,7 +208,6 @@ fn no_key() -> AuthError {
 const KEY_LEARNED: Duration = Duration::from_secs(15 * 60);
 /// How long a retired key may go on making, until its successor is known and every node has noticed.
 const KEY_OVERLAP: Duration = Duration::from_secs(3600);
-const ISSUER: &str = "nudge";
 /// About three thousand years.
 const FOREVER: Duration = Duration::from_secs(100_000_000_000);
 
@@ -293,20 +233,5 @@ mod tests {
         // Nobody was there to make a new one in time.
         let late = [key(140, 240), key(0, 100)];
         assert_eq!(making(&late, at(140)), 0, "the old one would not check for long enough");
-    }
-
-    #[test]
-    fn p8_an_access_token_from_the_future_is_refused_until_the_clock_is_there() {
-        let secret = new_ed25519().unwrap();
-        let at = UnixMs(0);
-        let key = Key { id: 1, secret, created_at: at, retire_at: at, not_after: at };
-        let access = vec![access_key(&key).unwrap()];
-        let keys = Keys(RwLock::new(Loaded { access, ..Loaded::default() }));
-        let caller = Caller { user_id: UserId::random(), device_id: DeviceId::random() };
-        let token = keys.sign_access(caller, 1000, 1600).unwrap();
-        for (now_s, taken) in [(939, false), (940, true), (1599, true), (1600, false)] {
-            let expected = if taken { Ok(caller) } else { Err(AuthError::AccessExpired) };
-            assert_eq!(keys.check_access(&token, now_s), expected, "at {now_s}");
-        }
     }
 }

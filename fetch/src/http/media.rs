@@ -3,6 +3,7 @@
 mod body;
 mod content;
 mod headers;
+pub(super) mod links;
 
 use axum::{
     body::Body as HttpBody,
@@ -34,11 +35,12 @@ use crate::{
 use body::MediaBody;
 use content::Content;
 use headers::{CONTENT_DIGEST, REPR_DIGEST, put, put_handling, put_type, put_validators};
+use links::Reader;
 
 /// A medium, or the parts of it that Range names.
 pub(super) async fn download(
     State(app): State<App>,
-    caller: Caller,
+    Reader(caller): Reader,
     Path(id): Path<MediumId>,
     method: Method,
     headers: HeaderMap,

@@ -24,6 +24,7 @@ pub(super) fn requests() -> Api {
         .merge(people::profiles())
         .merge(conversations::conversations())
         .merge(conversations::messages())
+        .merge(transfers::links())
 }
 
 /// What every operation may be refused with.

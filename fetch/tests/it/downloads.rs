@@ -3,6 +3,7 @@
 mod broken;
 mod conformance;
 mod digests;
+mod links;
 mod several;
 
 use std::process::Command;

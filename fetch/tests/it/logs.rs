@@ -59,6 +59,11 @@ async fn p8_no_secret_and_no_content_reaches_the_log() {
     ada.send(&conversation, "the eagle lands at noon").await;
     let medium = ada.upload("secret plan.jpg", &noise(1000)).await;
     ada.download(&medium).await;
+    let made = ada.send_json(Method::POST, &format!("/v1/media/{medium}/links"), json!({})).await;
+    let link = text(&made.1["url"]);
+    for url in [link.clone(), format!("{link}x")] {
+        service.http.get(service.url(&url)).send().await.unwrap();
+    }
     bob.inbox(0).await;
     let refreshed = {
         let body = json!({ "refresh_token": ada.session["refresh_token"] });
@@ -95,6 +100,7 @@ async fn p8_no_secret_and_no_content_reaches_the_log() {
         "secret plan",
         &base64("the eagle lands at noon"),
         &base64("the eagle is late"),
+        link.split_once("?link=").unwrap().1,
     ]
     .map(str::to_owned)
     .to_vec();

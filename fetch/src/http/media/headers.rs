@@ -27,11 +27,12 @@ pub(super) fn put_validators(headers: &mut HeaderMap, validators: &Validators) {
     headers.insert(header::VARY, HeaderValue::from_static("authorization"));
 }
 
-/// How to deal with it: in ranges, and so that no browser runs it.
+/// How to deal with it: in ranges, so that no browser runs it, and that a link to it goes no further.
 pub(super) fn put_handling(headers: &mut HeaderMap) {
     for (name, value) in [
         (header::ACCEPT_RANGES, BYTES),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
     ] {
         headers.insert(name, value);

@@ -1,11 +1,15 @@
 //! Uploads and downloads.
 
-use nudge_proto::ErrorCode::{
-    ChecksumMismatch, ContentTypeUnsupported, IdempotencyConflict, InvalidRequest, LimitReached,
-    NotFound, OffsetMismatch, PreconditionFailed, QuotaExceeded, RangeNotSatisfiable, RateLimited,
-    RequestTimeout, RequestTooLarge, StorageFull, UploadExpired, UploadTakenOver,
+use nudge_proto::{
+    ErrorCode::{
+        ChecksumMismatch, ContentTypeUnsupported, IdempotencyConflict, InvalidRequest,
+        LimitReached, NotFound, OffsetMismatch, PreconditionFailed, QuotaExceeded,
+        RangeNotSatisfiable, RateLimited, RequestTimeout, RequestTooLarge, StorageFull,
+        UploadExpired, UploadTakenOver,
+    },
+    pb::content as pb,
 };
-use utoipa::openapi::Required;
+use utoipa::openapi::{Required, Type};
 
 use crate::{
     http::{
@@ -106,6 +110,7 @@ fn appends() -> Operation {
 pub(in crate::http) fn download() -> Api {
     let described = |summary| {
         does(summary)
+            .takes_query("link", Type::String, "A link's token, instead of an access token.")
             .takes_header("If-None-Match", Required::False, "Answered with 304 to who has it.")
             .takes_header("If-Match", Required::False, "Answered with 412 to who means another.")
             .takes_header("If-Modified-Since", Required::False, "As If-None-Match, by date.")
@@ -144,6 +149,19 @@ pub(in crate::http) fn download() -> Api {
     let looked_at = described("What a medium is").answers_nothing(200, "As of GET.");
     Api::default()
         .path("/v1/media/{id}", get(media::download, got).head(media::download, looked_at))
+}
+
+/// Links to media.
+pub(super) fn links() -> Api {
+    Api::default().path(
+        "/v1/media/{id}/links",
+        post(
+            media::links::create,
+            does("Make a link to a medium, for a player that cannot send a header")
+                .answers::<pb::MediumLink>(201, "The link, good for GET and HEAD of this medium.")
+                .refuses(&[NotFound]),
+        ),
+    )
 }
 
 const CHECKSUM: &str = "An algorithm, sha1 or sha256, and the body's checksum in base64.";
