@@ -56,8 +56,9 @@ impl Cli {
     /// What to log.
     pub(crate) fn log_filter(&self) -> Result<EnvFilter, Failure> {
         // The command itself says that a certificate is not trusted; the verifier would say it again.
-        // What an admin did is always noted.
-        let filter = format!("rustls_platform_verifier=off,nudge_audit=info,{}", self.log);
+        // So would NATS' client about what the bus notes once. What an admin did is always noted.
+        let quiet = "rustls_platform_verifier=off,async_nats=off";
+        let filter = format!("{quiet},nudge_audit=info,{}", self.log);
         EnvFilter::try_new(filter).map_err(|error| {
             Failure::configuration(format!(
                 "--log is a level or a filter like \"nudge_fetch=debug\", and {:?} is not: {error}",

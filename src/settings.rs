@@ -6,12 +6,13 @@
 //!
 //! # Layout, in reading order
 //!
-//! - `store`, `api`, `listeners`, `watch`, `stopping`: the groups
+//! - `store`, `bus`, `api`, `listeners`, `watch`, `stopping`: the groups
 //! - `secret`: what is also read from a file, and never printed
 //! - `file`: from keys of the configuration file to flags
 //! - `role`: all questions of a command answered
 
 mod api;
+mod bus;
 mod file;
 mod listeners;
 mod role;
@@ -21,6 +22,7 @@ mod store;
 mod watch;
 
 pub(crate) use api::ApiSettings;
+pub(crate) use bus::BusSettings;
 pub(crate) use file::arguments_with_file;
 pub(crate) use listeners::{
     ADMIN_TOKEN_FILE, DeviceListener, PrivateListener, PublicListeners, SignalOperator,

@@ -64,6 +64,11 @@ impl TlsSource {
         &self.certificate
     }
 
+    /// The files of certificate and key.
+    pub(crate) fn into_files(self) -> (PathBuf, PathBuf) {
+        (self.certificate, self.key)
+    }
+
     fn read(&self) -> Result<(Vec<u8>, Vec<u8>), Failure> {
         let certificate = read(&self.certificate)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -6,7 +6,7 @@ use nudge_fetch::FetchConfig;
 use crate::{
     failure::Failure,
     settings::{
-        ApiSettings, DeviceListener, MediaSettings, PrivateListener, PublicListeners,
+        ApiSettings, BusSettings, DeviceListener, MediaSettings, PrivateListener, PublicListeners,
         SignalOperator, Stopping, StoreSettings, WatchCall, WatchDoor,
     },
 };
@@ -31,6 +31,8 @@ pub(crate) struct Serve {
     pub(crate) store: StoreSettings,
     #[command(flatten)]
     pub(crate) media: MediaSettings,
+    #[command(flatten)]
+    pub(crate) bus: BusSettings,
     #[command(flatten)]
     pub(crate) api: ApiSettings,
     #[command(flatten)]
@@ -63,6 +65,8 @@ pub(crate) struct FetchNode {
     pub(crate) store: StoreSettings,
     #[command(flatten)]
     pub(crate) media: MediaSettings,
+    #[command(flatten)]
+    pub(crate) bus: BusSettings,
     #[command(flatten)]
     pub(crate) api: ApiSettings,
     #[command(flatten)]

@@ -7,8 +7,8 @@ use nudge_server::limits::DRAIN_DELAY;
 use nudge_signal::{GrpcWatchConfig, SignalConfig};
 
 use super::{
-    ApiSettings, DeviceListener, MediaSettings, PrivateListener, PublicListeners, SignalOperator,
-    StoreSettings, WatchDoor,
+    ApiSettings, BusSettings, DeviceListener, MediaSettings, PrivateListener, PublicListeners,
+    SignalOperator, StoreSettings, WatchDoor,
 };
 use crate::{
     cli::{FetchNode, Serve, SignalNode},
@@ -67,11 +67,11 @@ impl Embedded {
 
     /// Answers every question of `nudge serve`.
     pub(crate) fn resolve(serve: Serve) -> Result<Self, Failure> {
-        let Serve { store, media, api, devices, private, public, watch, stopping, .. } = serve;
+        let Serve { store, media, bus, api, devices, private, public, watch, stopping, .. } = serve;
         // Nobody balances between one server and itself.
         let drain_delay = stopping.delay(Duration::ZERO)?;
         public.check_public(&[("signal", devices.signal), ("fetch", private.fetch)])?;
-        let (fetch, tls) = content_service(store, media, api, private, &public, watch)?;
+        let (fetch, tls) = content_service((store, media, bus), api, private, &public, watch)?;
         Ok(Self { fetch, signal: devices.signal, tls, drain_delay })
     }
 }
@@ -79,10 +79,10 @@ impl Embedded {
 impl FetchRole {
     /// Answers every question of `nudge fetch`.
     pub(crate) fn resolve(node: FetchNode) -> Result<Self, Failure> {
-        let FetchNode { store, media, api, private, public, watch, stopping, .. } = node;
+        let FetchNode { store, media, bus, api, private, public, watch, stopping, .. } = node;
         let drain_delay = stopping.delay(DRAIN_DELAY)?;
         public.check_public(&[("fetch", private.fetch)])?;
-        let (mut fetch, tls) = content_service(store, media, api, private, &public, watch)?;
+        let (mut fetch, tls) = content_service((store, media, bus), api, private, &public, watch)?;
         if fetch.discovery.transports.is_empty() {
             let kind = if tls.is_some() { "tls" } else { "tcp" };
             let nearby = format!(":{}", nudge_signal::DEFAULT_PORT);
@@ -113,8 +113,7 @@ impl SignalRole {
 
 /// What the content service is told, with or without signaling beside it.
 fn content_service(
-    store: StoreSettings,
-    media: MediaSettings,
+    (store, media, bus): (StoreSettings, MediaSettings, BusSettings),
     api: ApiSettings,
     private: PrivateListener,
     public: &PublicListeners,
@@ -128,6 +127,7 @@ fn content_service(
     fetch.public = private.fetch;
     fetch.private = private.private;
     media.fill(&mut fetch)?;
+    bus.fill(&mut fetch)?;
     api.fill(&mut fetch)?;
     watch.fill(&mut fetch)?;
     // Last: both may make a file, and what is refused leaves nothing behind.

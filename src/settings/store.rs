@@ -64,13 +64,6 @@ pub(crate) struct MediaSettings {
     #[arg(long, env = "NUDGE_SHARED_DIRECTORY", num_args = 0..=1,
         default_missing_value = "true", default_value = "false", action = clap::ArgAction::Set)]
     pub(crate) shared_directory: bool,
-    /// What nodes tell each other over: "store" follows the database, nats://HOST:4222 (several with
-    /// commas between), or postgres://.. beside a pooler [default: store]
-    #[arg(long, env = "NUDGE_BUS", value_name = "URL", hide_env_values = true)]
-    pub(crate) bus: Option<String>,
-    /// File that the bus's URL is in, to keep its password from the command line
-    #[arg(long, env = "NUDGE_BUS_FILE", value_name = "FILE")]
-    pub(crate) bus_file: Option<PathBuf>,
 }
 
 /// What another server means.
@@ -132,7 +125,7 @@ fn is_postgres(url: &str) -> bool {
 }
 
 impl MediaSettings {
-    /// Fills in where the media are, and how nodes tell each other.
+    /// Fills in where the media are.
     pub(super) fn fill(self, config: &mut FetchConfig) -> Result<(), Failure> {
         let is_shared = self.shared_directory;
         config.objects = match self.objects {
@@ -147,10 +140,6 @@ impl MediaSettings {
             }
             Some(path) => ObjectsConfig::Directory { path: path.into(), is_shared },
         };
-        if let Some(bus) = secret("bus", self.bus, self.bus_file.as_deref())? {
-            let wrong = |error| Failure::configuration(format!("--bus: {error}"));
-            config.bus = bus.parse().map_err(wrong)?;
-        }
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! NATS, core publish and subscribe: nothing is kept there.
 
+mod failure;
 mod options;
 
 use async_nats::{Client, Event, Subscriber};
@@ -39,7 +40,7 @@ impl Carrier for Nats {
 
     async fn connect(&self) -> Result<NatsLink, Broken> {
         let (events_tx, events) = mpsc::channel(EVENTS_KEPT);
-        let options = self.options.connect_options().await.map_err(broken)?;
+        let options = self.options.connect_options().map_err(broken)?;
         let options = options
             .name("nudge bus")
             // The client's own reconnecting would not tell what was lost meanwhile, and outlive us.
@@ -53,7 +54,10 @@ impl Carrier for Nats {
                     let _ = events.try_send(event);
                 }
             });
-        let client = options.connect(self.options.servers()).await.map_err(broken)?;
+        let client = options
+            .connect(self.options.servers())
+            .await
+            .map_err(|error| Broken(failure::explain(&error, self.options.login())))?;
         let subscriber = client.subscribe(self.subject.clone()).await.map_err(broken)?;
         Ok(NatsLink { subject: self.subject.clone(), client, subscriber, events })
     }
@@ -84,7 +88,9 @@ impl Link for NatsLink {
                         return Err(closed());
                     }
                     Some(Event::SlowConsumer(_)) => return Ok(Incoming::Dropped),
-                    Some(Event::ServerError(error)) => return Err(broken(error)),
+                    Some(Event::ServerError(error)) => {
+                        return Err(Broken(failure::explain_refusal(&error, &self.subject)));
+                    }
                     Some(Event::ClientError(error)) => return Err(broken(error)),
                     Some(Event::Connected | Event::LameDuckMode) => {}
                 }

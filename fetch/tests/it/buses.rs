@@ -2,6 +2,7 @@
 
 mod nats;
 mod postgres;
+mod secured;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ mod postgres;
 pub use postgres::{Postgres, PostgresOptions};
 
 mod nats;
-pub use nats::Nats;
+pub use nats::{Nats, NatsLogin, NatsOptions, NatsTls};
 
 mod s3;
 pub use s3::S3;

@@ -1,4 +1,6 @@
-use std::{fmt, io, path::PathBuf, str::FromStr};
+mod files;
+
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use async_nats::{ConnectOptions, ServerAddr};
 use percent_encoding::percent_decode_str;
@@ -10,22 +12,21 @@ pub struct NatsOptions {
     servers: Vec<Url>,
     login: Login,
     subject_prefix: String,
-    /// A file with the certificates of who signs the servers', in PEM; the system's without one.
-    pub tls_authorities: Option<PathBuf>,
-    /// Files with our certificate and its key, in PEM.
-    pub tls_certificate: Option<(PathBuf, PathBuf)>,
+    tls_authorities: Option<PathBuf>,
+    tls_certificate: Option<(PathBuf, PathBuf)>,
 }
 
+/// Who we are to a server.
 #[derive(Clone, PartialEq, Eq)]
-enum Login {
+pub(super) enum Login {
     Nobody,
     Password {
         user: String,
         password: String,
     },
     Token(String),
-    /// A file as `nsc` makes it: a JWT and the seed that signs for it.
-    Credentials(PathBuf),
+    /// A file that is read for every connection.
+    File(PathBuf),
 }
 
 /// What is no way to a NATS server.
@@ -52,6 +53,17 @@ pub enum InvalidNats {
         "the servers of one bus take one login: write it at the first URL, or the same at each"
     )]
     Logins,
+    /// A login stands in the URL, and another one in a file.
+    #[error("a login is in the URL, and another one in {}: keep one of them", .0.display())]
+    SecondLogin(PathBuf),
+    /// A file that cannot be used.
+    #[error("{} {why}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Not a subject.
     #[error(
         "{0:?} is no prefix of NATS subjects: write words of letters, digits, - and _, with dots between"
@@ -60,18 +72,44 @@ pub enum InvalidNats {
 }
 
 impl NatsOptions {
-    /// Uses the JWT and the seed in this file instead of what the URL says.
-    #[must_use]
-    pub fn credentials(mut self, file: PathBuf) -> Self {
-        self.login = Login::Credentials(file);
-        self
+    /// Who we are is in this file: a JWT and the seed that signs for it, as `nsc` writes them, or the seed of an
+    /// nkey alone. It is read again for every connection, so that it can be replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidNats`] when it is neither, or the URL has a login.
+    pub fn credentials(mut self, file: PathBuf) -> Result<Self, InvalidNats> {
+        if self.login != Login::Nobody {
+            return Err(InvalidNats::SecondLogin(file));
+        }
+        files::login(&file)?;
+        self.login = Login::File(file);
+        Ok(self)
     }
 
-    /// Uses this token instead of what the URL says.
-    #[must_use]
-    pub fn token(mut self, token: String) -> Self {
-        self.login = Login::Token(token);
-        self
+    /// The servers' certificates come from an authority in this file, in PEM, instead of one that the system
+    /// knows; without TLS nothing is said to them. It is read again for every connection.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidNats::File`] when there is none in it.
+    pub fn authorities(mut self, file: PathBuf) -> Result<Self, InvalidNats> {
+        files::certificates(&file)?;
+        self.tls_authorities = Some(file);
+        Ok(self)
+    }
+
+    /// The certificate that is shown to the servers, and its key, in PEM. They are read again for every
+    /// connection.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidNats::File`] when one of them is none.
+    pub fn certificate(mut self, certificate: PathBuf, key: PathBuf) -> Result<Self, InvalidNats> {
+        files::certificates(&certificate)?;
+        files::key(&key)?;
+        self.tls_certificate = Some((certificate, key));
+        Ok(self)
     }
 
     /// Subjects begin with this instead of `nudge`.
@@ -99,38 +137,47 @@ impl NatsOptions {
         servers.filter_map(Result::ok).collect()
     }
 
-    pub(super) async fn connect_options(&self) -> io::Result<ConnectOptions> {
+    pub(super) const fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// With what the files hold now.
+    pub(super) fn connect_options(&self) -> Result<ConnectOptions, InvalidNats> {
         let options = match &self.login {
             Login::Nobody => ConnectOptions::new(),
             Login::Token(token) => ConnectOptions::with_token(token.clone()),
             Login::Password { user, password } => {
                 ConnectOptions::with_user_and_password(user.clone(), password.clone())
             }
-            Login::Credentials(file) => {
-                ConnectOptions::with_credentials_file(file).await.map_err(|error| {
-                    let file = file.display();
-                    io::Error::other(format!("the credentials {file} cannot be used: {error}"))
-                })?
-            }
+            Login::File(file) => files::login(file)?,
         };
         let options = match &self.tls_authorities {
-            Some(file) => options.add_root_certificates(file.clone()).require_tls(true),
+            Some(file) => options.add_root_certificates(file.clone()),
             None => options,
         };
-        Ok(match &self.tls_certificate {
+        let options = match &self.tls_certificate {
             Some((certificate, key)) => {
-                options.add_client_certificate(certificate.clone(), key.clone()).require_tls(true)
+                options.add_client_certificate(certificate.clone(), key.clone())
             }
             None => options,
-        })
+        };
+        Ok(options.require_tls(self.needs_tls()))
+    }
+
+    /// Whether nothing is said without TLS: also to a server that another one names.
+    fn needs_tls(&self) -> bool {
+        let is_tls = |server: &Url| server.scheme() == "tls";
+        self.tls_authorities.is_some()
+            || self.tls_certificate.is_some()
+            || self.servers.iter().any(is_tls)
     }
 }
 
 impl FromStr for NatsOptions {
     type Err = InvalidNats;
 
-    /// Reads one URL or more, with commas between: `nats://`, or `tls://` for who insists on TLS; with
-    /// `user:password@`, or `token@`.
+    /// Reads one URL or more, with commas between: `nats://`, or `tls://` at any of them for who insists on TLS
+    /// with all; with `user:password@`, or `token@`.
     fn from_str(urls: &str) -> Result<Self, InvalidNats> {
         let mut servers = Vec::new();
         let mut login = Login::Nobody;
@@ -201,7 +248,7 @@ impl fmt::Debug for Login {
             Self::Nobody => "Nobody",
             Self::Password { .. } => "Password",
             Self::Token(_) => "Token",
-            Self::Credentials(_) => "Credentials",
+            Self::File(_) => "File",
         })
     }
 }
