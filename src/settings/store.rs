@@ -6,7 +6,7 @@ use nudge_fetch::{
     objects::{ObjectsConfig, RemoteConfig},
     store::{
         Database,
-        postgres::{Failover, PostgresOptions},
+        postgres::{Failover, FanOut, PostgresOptions},
         sqlite::{SqliteOptions, Synchronous},
     },
 };
@@ -40,6 +40,13 @@ pub(crate) struct StoreSettings {
     #[arg(long, env = "NUDGE_STATEMENT_TIMEOUT_S", value_name = "SECONDS", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) statement_timeout_s: u64,
+    /// Postgres: the server gives up waiting for a lock after this many seconds
+    #[arg(long, env = "NUDGE_LOCK_TIMEOUT_S", value_name = "SECONDS", default_value_t = 5,
+        value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) lock_timeout_s: u64,
+    /// Postgres: when a message comes into the inboxes; all nodes have to agree
+    #[arg(long, env = "NUDGE_FAN_OUT", default_value = "with-commit")]
+    pub(crate) fan_out: FanOutChoice,
     /// Postgres: what to do when another server, or another timeline, answers than before (a failover)
     #[arg(long, env = "NUDGE_FAILOVER", default_value = "epoch")]
     pub(crate) failover: FailoverChoice,
@@ -64,6 +71,15 @@ pub(crate) struct MediaSettings {
     #[arg(long, env = "NUDGE_SHARED_DIRECTORY", num_args = 0..=1,
         default_missing_value = "true", default_value = "false", action = clap::ArgAction::Set)]
     pub(crate) shared_directory: bool,
+}
+
+/// When a message comes into the inboxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FanOutChoice {
+    /// With its commit: one server has all inboxes
+    WithCommit,
+    /// In a transaction of its own: an engine distributes the inboxes over servers
+    AfterCommit,
 }
 
 /// What another server means.
@@ -102,6 +118,11 @@ impl StoreSettings {
                 connections: self.database_connections,
                 writers: self.database_writers,
                 statement_timeout: Duration::from_secs(self.statement_timeout_s),
+                lock_timeout: Duration::from_secs(self.lock_timeout_s),
+                fan_out: match self.fan_out {
+                    FanOutChoice::WithCommit => FanOut::WithCommit,
+                    FanOutChoice::AfterCommit => FanOut::AfterCommit,
+                },
                 allow_unsafe_durability: self.allow_unsafe_durability,
                 failover: match self.failover {
                     FailoverChoice::Epoch => Failover::Epoch,

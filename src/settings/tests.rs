@@ -1,7 +1,10 @@
 use std::{ffi::OsString, path::Path};
 
 use clap::{CommandFactory, Parser};
-use nudge_fetch::{config::Registration, store::Database};
+use nudge_fetch::{
+    config::Registration,
+    store::{Database, postgres::FanOut},
+};
 
 use super::{Embedded, FetchRole, arguments_with_file};
 use crate::{
@@ -142,6 +145,20 @@ fn secrets_come_from_files_and_an_admin_token_is_made_once() {
     let both = [&words[..], &["--database", "sqlite"]].concat();
     let failure = FetchRole::resolve(fetch(&both).unwrap()).unwrap_err().to_string();
     assert!(failure.contains("both given"), "{failure}");
+}
+
+#[test]
+fn how_postgres_is_used_is_a_setting() {
+    let folder = Folder::new();
+    let file = folder.file(
+        "database = \"postgres://db/nudge\"\nstatement_timeout_s = 7\nlock_timeout_s = 3\n\
+         fan_out = \"after-commit\"\n",
+    );
+    let words = ["--config", &file, "--data-dir", &folder.data()];
+    let database = FetchRole::resolve(fetch(&words).unwrap()).unwrap().fetch.database;
+    let Database::Postgres(options) = database else { panic!("{database:?}") };
+    let times = [options.statement_timeout, options.lock_timeout].map(|time| time.as_secs());
+    assert_eq!((times, options.fan_out), ([7, 3], FanOut::AfterCommit));
 }
 
 const EXAMPLE: &str = include_str!("../../examples/nudge.toml");

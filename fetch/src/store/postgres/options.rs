@@ -97,6 +97,8 @@ impl std::fmt::Debug for PostgresOptions {
             .debug_struct("PostgresOptions")
             .field("connections", &self.connections)
             .field("writers", &self.writers)
+            .field("statement_timeout", &self.statement_timeout)
+            .field("lock_timeout", &self.lock_timeout)
             .field("failover", &self.failover)
             .field("fan_out", &self.fan_out)
             .finish_non_exhaustive()
