@@ -1,6 +1,6 @@
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use nudge_proto::watch::Watch;
+use nudge_proto::watch::{StoreId, Watch};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -18,7 +18,7 @@ use crate::{
     objects::{self, ObjectError, Objects, ObjectsConfig},
     readiness,
     server::{HttpServer, Manner},
-    store::{Database, OpenError, Store, StoreError},
+    store::{Database, OpenError, Store, StoreError, StoreIdentity},
     telemetry, upkeep,
     watch::{HubWatch, WatchHub},
 };
@@ -183,7 +183,7 @@ impl Fetch {
         let auth = Arc::new(Auth::start(Arc::clone(&store), clock.clone()).await?);
         let milestones = Arc::new(Milestones::default());
         // Before anybody is told of one.
-        let epoch = store.identity().await?.epoch;
+        let StoreIdentity { store_id, epoch, .. } = store.identity().await?;
         let hub = WatchHub::start(
             Arc::clone(&store),
             Arc::clone(&bus),
@@ -200,6 +200,7 @@ impl Fetch {
         let health = Arc::new(readiness::health(&store, &objects, &bus, &auth, &hub, failover));
         let app = App {
             store: Arc::clone(&store),
+            store_id: StoreId(store_id),
             objects,
             granted: Arc::default(),
             uploads: uploads.clone(),

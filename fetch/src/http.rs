@@ -34,7 +34,7 @@ use axum::{
     middleware,
     routing::get,
 };
-use nudge_proto::{ErrorCode, limits::REQUEST_BYTES_MAX};
+use nudge_proto::{ErrorCode, limits::REQUEST_BYTES_MAX, watch::StoreId};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tower_http::{
@@ -66,6 +66,8 @@ pub use typists::Typists;
 pub struct App {
     /// What must last.
     pub store: Arc<dyn Store>,
+    /// Which store that is.
+    pub store_id: StoreId,
     /// Where the bytes of media lie.
     pub objects: Arc<dyn Objects>,
     /// Who may read which of them, a moment ago.
@@ -157,7 +159,8 @@ pub fn public_router(app: App) -> Router {
 
 /// The watch for signal nodes; health, metrics and admin for the operator alone.
 pub fn private_router(app: App) -> Router {
-    let watch = watch::routes(HubWatch(Arc::clone(&app.hub)), app.config.watch_guard.clone());
+    let hub = HubWatch(Arc::clone(&app.hub));
+    let watch = watch::routes(hub, app.config.watch_guard.clone(), app.store_id);
     Router::new()
         .route("/metrics", get(metrics::show))
         .route("/healthz", get(health::alive))

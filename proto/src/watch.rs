@@ -5,10 +5,11 @@
 //! What is told may be lost, doubled and late; everything merges by maximum.
 //!
 //! - `wire`: batches from and to protobuf
-//! - `secret`: what a signal node shows to a fetch node; `name`: what it calls itself
+//! - `secret`: what a signal node shows to a fetch node; `name`: what it calls itself; `store`: what it is shown
 
 mod name;
 mod secret;
+mod store;
 mod wire;
 
 use futures::{future::BoxFuture, stream::BoxStream};
@@ -21,6 +22,7 @@ use crate::{
 
 pub use name::{InvalidNodeName, NodeName};
 pub use secret::{InvalidWatchSecret, WatchSecret};
+pub use store::{InvalidStoreId, StoreId};
 pub use wire::{InvalidBatch, decode_down, decode_up, encode_down, encode_up};
 
 /// The fetch side of the watch, as signal sees it.
@@ -30,6 +32,11 @@ pub trait Watch: Send + Sync + std::fmt::Debug + 'static {
     /// The first batch downward carries [`Down::Keys`]. The stream ends when `up` ends; either
     /// breaking means that the node must open a new one and hold everything again.
     fn open(&self, up: UpStream) -> BoxFuture<'_, Result<DownStream, WatchError>>;
+
+    /// What somebody has to look at, although streams are open.
+    fn warning(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Batches upward, in order.
@@ -47,6 +54,9 @@ pub enum WatchError {
     /// The content service does not take this node: somebody has to look at the configuration.
     #[error("the content service refuses this node: {0}")]
     Refused(String),
+    /// The content service has other users than those whose sessions this node holds.
+    #[error("the content service serves another store: {0}")]
+    OtherStore(String),
     /// What was said is not the watch as this version knows it.
     #[error("the content service cannot be understood: {0}")]
     Malformed(String),

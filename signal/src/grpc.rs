@@ -10,17 +10,17 @@ mod config;
 mod connection;
 mod endpoints;
 
-use std::{sync::Arc, task::Poll};
+use std::{collections::BTreeMap, sync::Arc, task::Poll};
 
 use futures::{
     FutureExt, StreamExt,
     future::{BoxFuture, join_all},
     stream,
 };
-use nudge_proto::watch::{Down, DownStream, UpStream, Watch, WatchError};
+use nudge_proto::watch::{Down, DownStream, StoreId, UpStream, Watch, WatchError};
 use parking_lot::Mutex;
 
-use crate::node::now;
+use crate::{limits::WATCH_OTHER_STORES_MAX, node::now, telemetry};
 use config::Target;
 use endpoints::{Candidate, Endpoints};
 
@@ -33,6 +33,15 @@ pub use config::{FetchUrl, GrpcWatchConfig, GrpcWatchError, InvalidFetchUrl, wat
 pub struct GrpcWatch {
     targets: Vec<Arc<Target>>,
     endpoints: Arc<Mutex<Endpoints>>,
+    stores: Mutex<Stores>,
+}
+
+/// Which store the sessions are of: that of the first stream, for as long as this process runs.
+#[derive(Debug, Default)]
+struct Stores {
+    ours: Option<StoreId>,
+    /// Who serves another one, and what that is.
+    others: BTreeMap<String, String>,
 }
 
 impl GrpcWatch {
@@ -43,7 +52,11 @@ impl GrpcWatch {
     /// [`GrpcWatchError`] when nothing could ever be reached like this.
     pub fn connect(config: GrpcWatchConfig) -> Result<Self, GrpcWatchError> {
         let endpoints = Endpoints::new(fastrand::u64(..));
-        Ok(Self { targets: config.targets()?, endpoints: Arc::new(Mutex::new(endpoints)) })
+        Ok(Self {
+            targets: config.targets()?,
+            endpoints: Arc::new(Mutex::new(endpoints)),
+            stores: Mutex::default(),
+        })
     }
 
     /// Every address of every fetch node, as of now.
@@ -68,9 +81,12 @@ impl GrpcWatch {
         let order = self.endpoints.lock().order(candidates, now());
         for candidate in order {
             let target = &self.targets[candidate.target];
-            let call = call::open(target, candidate.address, up);
+            let place = format!("{} ({})", target.url, candidate.address);
+            let ours = self.stores.lock().ours;
+            let call = call::open(target, candidate.address, ours, up);
             let failed = match call.await {
-                Ok(down) => {
+                Ok((down, store)) => {
+                    self.stores.lock().is_ours(&place, store);
                     tracing::info!(fetch = %target.url, address = %candidate.address, "a watch is open");
                     return Ok(self.watched(candidate, down));
                 }
@@ -78,7 +94,10 @@ impl GrpcWatch {
             };
             self.endpoints.lock().failed(candidate, now());
             let call::Failed { error, up: unused } = failed;
-            failures.push(format!("{} ({}): {error}", target.url, candidate.address));
+            if let WatchError::OtherStore(why) = &error {
+                self.stores.lock().is_another(&place, why);
+            }
+            failures.push(format!("{place}: {error}"));
             refusal = refusal.or(Some(error).filter(|error| !is_unavailable(error)));
             up = unused;
         }
@@ -86,6 +105,7 @@ impl GrpcWatch {
         Err(match refusal {
             Some(WatchError::Malformed(_)) => WatchError::Malformed(all),
             Some(WatchError::Refused(_)) => WatchError::Refused(all),
+            Some(WatchError::OtherStore(_)) => WatchError::OtherStore(all),
             Some(WatchError::Unavailable(_)) | None => WatchError::Unavailable(all),
         })
     }
@@ -122,6 +142,7 @@ fn at(place: &str, error: WatchError) -> WatchError {
     match error {
         WatchError::Unavailable(why) => WatchError::Unavailable(format!("{place}: {why}")),
         WatchError::Refused(why) => WatchError::Refused(format!("{place}: {why}")),
+        WatchError::OtherStore(why) => WatchError::OtherStore(format!("{place}: {why}")),
         WatchError::Malformed(why) => WatchError::Malformed(format!("{place}: {why}")),
     }
 }
@@ -129,6 +150,35 @@ fn at(place: &str, error: WatchError) -> WatchError {
 impl Watch for GrpcWatch {
     fn open(&self, up: UpStream) -> BoxFuture<'_, Result<DownStream, WatchError>> {
         self.open_any(up).boxed()
+    }
+
+    fn warning(&self) -> Option<String> {
+        let stores = self.stores.lock();
+        let other = |(place, why): (&String, &String)| {
+            format!("{place} serves another store and is left alone: {why}")
+        };
+        let all: Vec<_> = stores.others.iter().map(other).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+}
+
+impl Stores {
+    fn is_ours(&mut self, place: &str, store: Option<StoreId>) {
+        self.ours = self.ours.or(store);
+        self.others.remove(place);
+    }
+
+    fn is_another(&mut self, place: &str, why: &str) {
+        telemetry::met_another_store();
+        tracing::error!(
+            fetch = place,
+            %why,
+            "a fetch node serves another store, and its users are not mixed with ours: take it out of the \
+             list, or restart this node if the store was replaced"
+        );
+        if self.others.len() < WATCH_OTHER_STORES_MAX {
+            self.others.insert(place.to_owned(), why.to_owned());
+        }
     }
 }
 

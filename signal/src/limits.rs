@@ -67,3 +67,5 @@ pub const LOG_WINDOW: Duration = Duration::from_secs(10);
 pub const OPERATOR_CONNECTIONS_MAX: usize = 64;
 /// A request there must arrive, and its answer be taken, within this time.
 pub const OPERATOR_TIMEOUT: Duration = Duration::from_secs(10);
+/// Fetch nodes of another store that the operator is told of.
+pub const WATCH_OTHER_STORES_MAX: usize = 16;

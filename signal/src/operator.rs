@@ -91,14 +91,19 @@ fn answer(node: &Node, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 fn readiness(node: &Node) -> Response<Full<Bytes>> {
     let (trouble, draining) = (node.telemetry.watch_trouble(), node.is_draining());
     let is_ready = trouble.is_none() && !draining;
-    let watch = if trouble.is_none() { "ready" } else { "unready" };
+    let warning = node.telemetry.watch_warning();
+    let watch = match (&trouble, &warning) {
+        (Some(_), _) => "unready",
+        (None, Some(_)) => "degraded",
+        (None, None) => "ready",
+    };
     let report = json!({
         "status": if is_ready { "ready" } else { "unready" },
         "draining": draining,
         "dependencies": [{
             "name": "watch",
             "status": watch,
-            "detail": trouble.unwrap_or_else(|| "ok".to_owned()),
+            "detail": trouble.or(warning).unwrap_or_else(|| "ok".to_owned()),
         }],
         "connections": node.stats().connections,
     });

@@ -116,6 +116,12 @@ impl Signal {
         self.node.stats()
     }
 
+    /// What somebody has to look at, although the watch is up.
+    #[must_use]
+    pub fn watch_warning(&self) -> Option<String> {
+        self.node.telemetry.watch_warning()
+    }
+
     /// Why the watch is down, while it is: the node is not ready then.
     #[must_use]
     pub fn watch_trouble(&self) -> Option<String> {

@@ -55,6 +55,7 @@ fn describe() {
     );
     describe_counter!("nudge_signal_watch_opened_total", "Times that the watch was opened.");
     describe_counter!("nudge_signal_errors_total", "Connections closed with an error, by code.");
+    describe_counter!(OTHER_STORES, "Fetch nodes left alone because they serve another store.");
     describe_gauge!("nudge_signal_watch_up", "1 while the watch is up, 0 while it is not.");
     describe_counter!(MILESTONES, MILESTONES_MEANING);
     describe_histogram!(MILESTONE_SECONDS, Unit::Seconds, MILESTONE_SECONDS_MEANING);
@@ -102,15 +103,25 @@ pub(crate) struct Telemetry {
     watch_up: Gauge,
     /// Why the watch is down, while it is.
     watch_trouble: Mutex<Option<String>>,
+    /// What somebody has to look at although it is up.
+    watch_warning: Mutex<Option<String>>,
     /// For log lines about what peers do.
     pub(crate) peers: LogGate,
 }
+
+/// A fetch node serves another store than the one whose sessions this node holds.
+pub(crate) fn met_another_store() {
+    counter!(OTHER_STORES).increment(1);
+}
+
+const OTHER_STORES: &str = "nudge_signal_watch_other_stores_total";
 
 impl Telemetry {
     pub(crate) fn new() -> Self {
         describe();
         let violation = CloseCode::ProtocolViolation.as_str_name();
         counter!("nudge_signal_errors_total", "code" => violation).increment(0);
+        counter!(OTHER_STORES).increment(0);
         let noticed = Milestone::Noticed.as_str();
         Self {
             noticed: counter!(MILESTONES, "milestone" => noticed),
@@ -126,6 +137,7 @@ impl Telemetry {
             errors: AtomicU64::new(0),
             watch_up: gauge!("nudge_signal_watch_up"),
             watch_trouble: Mutex::new(Some("it was not opened yet".to_owned())),
+            watch_warning: Mutex::default(),
             peers: LogGate::default(),
         }
     }
@@ -155,15 +167,21 @@ impl Telemetry {
         counter!("nudge_signal_errors_total", "code" => code.as_str_name()).increment(1);
     }
 
-    pub(crate) fn watch_is_up(&self) {
+    /// There may be something for somebody to look at nevertheless.
+    pub(crate) fn watch_is_up(&self, warning: Option<String>) {
         self.watch_opened.add_one();
         self.watch_up.set(1.0);
         *self.watch_trouble.lock() = None;
+        *self.watch_warning.lock() = warning;
     }
 
     pub(crate) fn watch_is_down(&self, why: &WatchError) {
         self.watch_up.set(0.0);
         *self.watch_trouble.lock() = Some(why.to_string());
+    }
+
+    pub(crate) fn watch_warning(&self) -> Option<String> {
+        self.watch_warning.lock().clone()
     }
 
     pub(crate) fn watch_trouble(&self) -> Option<String> {

@@ -15,7 +15,9 @@ use nudge_proto::{
         self as pb,
         watch_server::{self, SERVICE_NAME, WatchServer},
     },
-    watch::{DownStream, InvalidBatch, NodeName, UpStream, WatchError, decode_up, encode_down},
+    watch::{
+        DownStream, InvalidBatch, NodeName, StoreId, UpStream, WatchError, decode_up, encode_down,
+    },
 };
 use tokio::time::{Instant, Sleep, sleep};
 use tonic::{Request, Response, Status, Streaming};
@@ -28,8 +30,8 @@ use crate::{
 };
 
 /// The routes of the watch.
-pub(crate) fn routes(hub: HubWatch, guard: WatchGuard) -> Router {
-    let server = WatchServer::new(WatchService { hub, guard })
+pub(crate) fn routes(hub: HubWatch, guard: WatchGuard, store_id: StoreId) -> Router {
+    let server = WatchServer::new(WatchService { hub, guard, store_id })
         .max_decoding_message_size(WATCH_MESSAGE_BYTES_MAX)
         .max_encoding_message_size(WATCH_MESSAGE_BYTES_MAX);
     Router::new().route_service(&format!("/{SERVICE_NAME}/{{*method}}"), server)
@@ -38,6 +40,7 @@ pub(crate) fn routes(hub: HubWatch, guard: WatchGuard) -> Router {
 struct WatchService {
     hub: HubWatch,
     guard: WatchGuard,
+    store_id: StoreId,
 }
 
 #[tonic::async_trait]
@@ -57,7 +60,12 @@ impl watch_server::Watch for WatchService {
         let up = upward(request.into_inner(), broken.clone());
         let down = self.hub.open_from(origin, up).map_err(|error| refused(&error))?;
         let pause = Box::pin(sleep(Duration::ZERO));
-        Ok(Response::new(Downward { down, pause, broken, is_over: false }.boxed()))
+        let down = Downward { down, pause, broken, is_over: false };
+        let mut response = Response::new(down.boxed());
+        if let Ok(store_id) = self.store_id.to_string().try_into() {
+            response.metadata_mut().insert(StoreId::HEADER, store_id);
+        }
+        Ok(response)
     }
 }
 
@@ -96,7 +104,7 @@ fn origin<T>(request: &Request<T>) -> Origin {
 fn refused(error: &WatchError) -> Status {
     match error {
         WatchError::Unavailable(why) => Status::unavailable(why),
-        WatchError::Refused(why) => Status::permission_denied(why),
+        WatchError::Refused(why) | WatchError::OtherStore(why) => Status::permission_denied(why),
         WatchError::Malformed(why) => Status::invalid_argument(why),
     }
 }

@@ -3,6 +3,7 @@
 mod certificates;
 mod misuse;
 mod nodes;
+mod stores;
 mod storm;
 
 use std::time::Duration;

@@ -17,10 +17,13 @@ use futures::{
 use nudge_proto::{
     limits::{WATCH_LARGE_BATCH, WATCH_MESSAGE_BYTES_MAX, WATCH_MESSAGE_GAP},
     pb::watch::{WatchDown, WatchUp, watch_client::WatchClient},
-    watch::{DownStream, InvalidBatch, NodeName, UpStream, WatchError, decode_down, encode_up},
+    watch::{
+        DownStream, InvalidBatch, InvalidStoreId, NodeName, StoreId, UpStream, WatchError,
+        decode_down, encode_up,
+    },
 };
 use tokio::time::{Instant, Sleep, sleep, timeout};
-use tonic::{Code, Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming, metadata::MetadataMap};
 
 use super::{config::Target, connection::Connection};
 use crate::limits::WATCH_CONNECT_TIMEOUT;
@@ -32,24 +35,26 @@ pub(super) struct Failed {
     pub(super) up: UpStream,
 }
 
-/// Opens a stream at an address.
+/// Opens a stream at an address, if the store there is `expected`, or none is; which it is, if that is said.
 pub(super) async fn open(
     target: &Target,
     address: SocketAddr,
+    expected: Option<StoreId>,
     up: UpStream,
-) -> Result<DownStream, Failed> {
+) -> Result<(DownStream, Option<StoreId>), Failed> {
     // Nothing is said before the other side has accepted: another could not be told it any more.
     let (accepted, says) = oneshot::channel::<UpStream>();
     let batches = Upward::once(says);
-    let opened = match timeout(WATCH_CONNECT_TIMEOUT, call(target, address, batches)).await {
-        Ok(opened) => opened,
-        Err(_) => {
-            Err(WatchError::Unavailable(format!("no answer within {WATCH_CONNECT_TIMEOUT:?}")))
-        }
-    };
+    let opened =
+        match timeout(WATCH_CONNECT_TIMEOUT, call(target, address, expected, batches)).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                Err(WatchError::Unavailable(format!("no answer within {WATCH_CONNECT_TIMEOUT:?}")))
+            }
+        };
     match opened {
-        Ok(down) => match accepted.send(up) {
-            Ok(()) => Ok(down),
+        Ok(opened) => match accepted.send(up) {
+            Ok(()) => Ok(opened),
             Err(up) => {
                 Err(Failed { error: WatchError::Unavailable("it ended at once".to_owned()), up })
             }
@@ -92,8 +97,9 @@ impl Stream for Upward {
 async fn call(
     target: &Target,
     address: SocketAddr,
+    expected: Option<StoreId>,
     batches: Upward,
-) -> Result<DownStream, WatchError> {
+) -> Result<(DownStream, Option<StoreId>), WatchError> {
     let connection = Connection::open(target, address).await.map_err(WatchError::Unavailable)?;
     let mut client = WatchClient::with_origin(connection.requests.clone(), target.origin.clone())
         .max_decoding_message_size(WATCH_MESSAGE_BYTES_MAX)
@@ -110,7 +116,20 @@ async fn call(
         request.metadata_mut().insert(NodeName::HEADER, value);
     }
     let response = client.open(request).await.map_err(|status| broken(&status))?;
-    Ok(downward(response.into_inner(), connection))
+    let store = store_of(response.metadata())?;
+    if let (Some(theirs), Some(ours)) = (store, expected)
+        && theirs != ours
+    {
+        return Err(WatchError::OtherStore(format!("its store is {theirs}, and ours {ours}")));
+    }
+    Ok((downward(response.into_inner(), connection), store))
+}
+
+/// Which store a node serves, if it says so.
+fn store_of(metadata: &MetadataMap) -> Result<Option<StoreId>, WatchError> {
+    let Some(value) = metadata.get(StoreId::HEADER) else { return Ok(None) };
+    let store = value.to_str().ok().and_then(|text| text.parse().ok());
+    store.map(Some).ok_or_else(|| WatchError::Malformed(InvalidStoreId.to_string()))
 }
 
 /// Ends after the first error; the connection ends with it.

@@ -110,7 +110,7 @@ impl WatchClient {
         self.node.registry.for_sessions(|seat| held.push(Arc::clone(seat)));
         tracing::info!(sessions = held.len(), "the watch is up");
         stream.upward.hold_all(held);
-        self.node.telemetry.watch_is_up();
+        self.node.telemetry.watch_is_up(self.watch.warning());
     }
 
     async fn serve(&mut self, mut streams: Streams) -> WatchError {
