@@ -16,7 +16,9 @@ use crate::{failure::Failure, settings::arguments_with_file};
 
 pub(crate) use account::{Account, Devices, Login, Logout, Register};
 pub(crate) use admin::{Admin, AdminAction, AskMessage, AskSessions, AskStats, Kick, Nodes};
-pub(crate) use bench::{Bench, BenchIdle, BenchMedia, BenchSend, BenchSlowReaders, Measurement};
+pub(crate) use bench::{
+    Bench, BenchBus, BenchIdle, BenchMedia, BenchSend, BenchSlowReaders, Measurement,
+};
 pub(crate) use demo::Demo;
 pub(crate) use messages::{Chat, Conversations, Download, History, Listen, Send};
 pub(crate) use servers::{DataFolder, FetchNode, LogFormat, Serve, SignalNode};

@@ -16,6 +16,7 @@ pub(crate) enum Measurement {
     Send(BenchSend),
     Media(BenchMedia),
     SlowReaders(BenchSlowReaders),
+    Bus(BenchBus),
     /// Hold connections for another process of this program: what to do comes on standard input
     #[command(hide = true)]
     Hold,
@@ -140,6 +141,29 @@ pub(crate) struct BenchSlowReaders {
     /// Over TLS
     #[arg(long)]
     pub(crate) tls: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How long it takes until another node has heard of what one told the bus
+///
+/// Two ends of one bus in this process, each with a connection of its own, and one event after the other
+/// between them. NATS and Postgres have to run already; no running node hears of it. Without --bus it is
+/// that of a single process.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  nudge bench bus
+  nudge bench bus --bus nats://127.0.0.1:4222
+  nudge bench bus --bus postgres://postgres@127.0.0.1/nudge --json")]
+pub(crate) struct BenchBus {
+    /// nats://HOST:4222 or postgres://USER:PASSWORD@HOST/DATABASE
+    #[arg(long, env = "NUDGE_BUS", value_name = "URL", hide_env_values = true)]
+    pub(crate) bus: Option<String>,
+    /// Events to measure
+    #[arg(long, default_value_t = 2000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) events: u32,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

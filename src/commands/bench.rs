@@ -1,5 +1,6 @@
 //! Measurements of a server in a process of its own.
 
+mod bus;
 mod connection;
 mod gauge;
 mod hold;
@@ -24,6 +25,7 @@ pub(crate) async fn run(bench: Bench) -> Result<(), Failure> {
         Measurement::Send(send) => send::run(send).await,
         Measurement::Media(media) => media::run(media).await,
         Measurement::SlowReaders(readers) => slow_readers::run(readers).await,
+        Measurement::Bus(bus) => bus::run(bus).await,
         Measurement::Hold => hold::run().await,
     }
 }

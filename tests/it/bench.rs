@@ -1,8 +1,9 @@
 //! The measurements run and tell their figures; how good those are is not for a test on a busy machine.
 
-use serde_json::Value;
+use nudge_test_servers::{Nats, Postgres};
+use serde_json::{Value, json};
 
-use crate::program::{json, nudge};
+use crate::program::{self, nudge};
 
 #[test]
 fn bench_idle_tells_what_a_connection_costs_with_and_without_tls() {
@@ -61,6 +62,24 @@ fn p5_slow_readers_take_little_of_the_server_s_memory_whatever_the_protocol() {
 }
 
 #[test]
+fn bench_bus_tells_how_long_each_kind_takes() {
+    let nats = Nats::start().unwrap();
+    let (nats, postgres) = (nats.url(), Postgres::shared().database());
+    for (carrier, bus) in [("local", None), ("nats", Some(&nats)), ("postgres", Some(&postgres))] {
+        let words = ["bench", "bus", "--events", "200", "--json"];
+        let url = bus.iter().flat_map(|url| ["--bus", url.as_str()]);
+        let report = report(words.into_iter().chain(url));
+        assert_eq!((&report["carrier"], &report["events"]), (&json!(carrier), &json!(200)));
+        let us = ["p50_us", "p99_us", "max_us"].map(|name| report[name].as_u64().unwrap());
+        assert!(us.is_sorted() && us[0] < 10_000_000, "{report:#}");
+        eprintln!("{report}");
+    }
+    let refused = nudge(["bench", "bus", "--bus", "nats://127.0.0.1:1"]).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(2) && said.contains("does not come up"), "{said}");
+}
+
+#[test]
 fn bench_prints_a_table_for_people() {
     let arguments = ["bench", "send", "--senders", "1", "--seconds", "1"];
     let output = nudge(arguments).output().unwrap();
@@ -70,7 +89,7 @@ fn bench_prints_a_table_for_people() {
 
 fn report<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Value {
     let output = nudge(arguments).output().unwrap();
-    let report = json(&output);
+    let report = program::json(&output);
     assert!(output.status.success(), "{report:#}");
     report
 }
