@@ -71,7 +71,7 @@ pub enum FetchError {
     },
     /// Media may be larger than the place takes.
     #[error(
-        "an object store takes media of {most} bytes at most, and {allowed} are allowed: allow less"
+        "an object store takes media of {most} bytes at most, and {allowed} are allowed: lower --medium-mib"
     )]
     MediaTooLarge {
         /// What it takes.

@@ -1,5 +1,5 @@
 use clap::{Args, ValueEnum};
-use nudge_fetch::{FetchConfig, config::Registration};
+use nudge_fetch::{FetchConfig, config::Registration, store::MediaQuota};
 
 use crate::failure::Failure;
 
@@ -29,6 +29,17 @@ pub(crate) struct ApiSettings {
     /// Days that media are kept after the last message naming them; 0 keeps them for ever
     #[arg(long, env = "NUDGE_MEDIA_DAYS", value_name = "DAYS", default_value_t = 30)]
     pub(crate) media_days: u32,
+    /// MiB that one medium has at most
+    #[arg(long, env = "NUDGE_MEDIUM_MIB", value_name = "MIB", default_value_t = 4096,
+        value_parser = clap::value_parser!(u64).range(1..=MIB_MAX))]
+    pub(crate) medium_mib: u64,
+    /// MiB of media and uploads that one user has at most
+    #[arg(long, env = "NUDGE_QUOTA_MIB", value_name = "MIB", default_value_t = 10_240,
+        value_parser = clap::value_parser!(u64).range(1..=MIB_MAX))]
+    pub(crate) quota_mib: u64,
+    /// Unfinished uploads that one user has at most
+    #[arg(long, env = "NUDGE_QUOTA_UPLOADS", value_name = "COUNT", default_value_t = 100)]
+    pub(crate) quota_uploads: u32,
     /// Web origin that may call the API, "*" for all; may be given several times [default: none]
     #[arg(
         long = "cors-origin",
@@ -70,6 +81,9 @@ impl ApiSettings {
         config.retention.history_days = some(self.history_days);
         config.retention.until_acked = self.until_acked;
         config.retention.media_days = some(self.media_days);
+        config.upload_bytes_max = self.medium_mib << 20;
+        config.quota =
+            MediaQuota { bytes: self.quota_mib << 20, unfinished: self.quota_uploads as usize };
         config.cors_origins = self.cors_origins;
         for url in &self.advertise_fetch {
             if !(url.starts_with("http://") || url.starts_with("https://")) {
@@ -100,3 +114,6 @@ fn transport(url: &str) -> Result<(String, String), Failure> {
         ))),
     }
 }
+
+/// An EiB, far below what a number of bytes may be in a database.
+const MIB_MAX: u64 = 1 << 40;
