@@ -82,6 +82,10 @@ pub const KEY_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const UPLOAD_TIME: Duration = Duration::from_secs(8 * 24 * 3600);
 /// Signal nodes that one fetch node serves.
 pub const WATCH_STREAMS_MAX: usize = 1024;
+/// The store must answer the watch within this time.
+pub const WATCH_LOOK_TIMEOUT: Duration = Duration::from_secs(15);
+/// A store that does not answer the watch for this time, and for a fifth of a heartbeat, is given up.
+pub const WATCH_DARK_MIN: Duration = Duration::from_secs(2);
 /// Bytes that wait for the socket of a watch, before nothing more is taken from its queue.
 pub const WATCH_SEND_BYTES: usize = 64 * 1024;
 /// Streams get this time to leave a node that stops.

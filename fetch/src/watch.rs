@@ -9,12 +9,14 @@
 //! - `hub`: the hub, and what it hears from the bus
 //! - `upward`: what a node says, and what it is answered
 //! - `sweep`: what is told without the bus
+//! - `sight`: what becomes of the streams when the store does not answer
 //! - `held`: who is held by which stream; `stream`: what waits to go down one; `streams`: whose they are
 //! - `grpc`: the same for nodes that are other processes
 
 mod grpc;
 mod held;
 mod hub;
+mod sight;
 mod stream;
 mod streams;
 mod sweep;

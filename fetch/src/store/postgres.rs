@@ -45,7 +45,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use sqlx::{
-    Connection, PgConnection, PgPool, Postgres, Transaction,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
@@ -85,7 +85,7 @@ impl PostgresStore {
             failover: options.failover,
         };
         // Where the connection leads is known before anything is served.
-        drop(general.read().await?);
+        general.read(|_, _| Box::pin(async { Ok(()) })).await?;
         let (senders, ackers) = (options.writers.max(1), options.writers.div_ceil(2).max(1));
         let lanes = pool(&connect, senders + ackers, options.failover);
         let transactions = Transactions { pool: lanes.clone(), ..general.clone() };
@@ -100,9 +100,15 @@ impl PostgresStore {
         })
     }
 
-    /// A snapshot to read from; dropped without a trace.
-    async fn read(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.general.read().await
+    /// Runs `work` over a snapshot.
+    async fn read<'env, T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        W: for<'c> FnOnce(
+            &'c mut PgConnection,
+            Within<'c, 'env>,
+        ) -> BoxFuture<'c, Result<T, StoreError>>,
+    {
+        self.general.read(work).await
     }
 
     /// Runs `work` in a transaction; again from its start when the server undid it, or when nobody knows whether

@@ -58,7 +58,7 @@ impl watch_server::Watch for WatchService {
         }
         let (broken, origin) = (Broken::default(), origin(&request));
         let up = upward(request.into_inner(), broken.clone());
-        let down = self.hub.open_from(origin, up).map_err(|error| refused(&error))?;
+        let down = self.hub.open_from(origin, up).await.map_err(|error| refused(&error))?;
         let pause = Box::pin(sleep(Duration::ZERO));
         let down = Downward { down, pause, broken, is_over: false };
         let mut response = Response::new(down.boxed());

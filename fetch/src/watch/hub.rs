@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     held::{Held, SessionsPage, StreamId},
+    sight::Sight,
     stream::DownQueue,
     streams::{Origin, SignalNodeView, Streams},
 };
@@ -38,6 +39,7 @@ pub struct WatchHub {
     pub(super) milestones: Arc<Milestones>,
     /// Every held device is looked up again once in this time.
     pub(super) heartbeat: Duration,
+    pub(super) sight: Sight,
     held: Mutex<Held>,
     streams: Mutex<Streams>,
     /// A stream has ended.
@@ -66,6 +68,7 @@ impl WatchHub {
             clock,
             milestones,
             heartbeat,
+            sight: Sight::new(heartbeat),
             held: Mutex::default(),
             streams: Mutex::default(),
             left: Notify::new(),
@@ -114,6 +117,15 @@ impl WatchHub {
 
     fn close_streams(&self) {
         lock(&self.streams).close();
+    }
+
+    /// Ends every stream, and tells why.
+    pub(super) fn end_streams(&self, why: &WatchError) {
+        let streams = lock(&self.streams);
+        if streams.len() > 0 {
+            tracing::warn!(reason = %why, streams = streams.len(), "signal nodes are sent away");
+        }
+        streams.fail(why);
     }
 
     /// Tells every stream the tickets' keys.
@@ -267,12 +279,21 @@ pub struct HubWatch(pub Arc<WatchHub>);
 
 impl HubWatch {
     /// Opens a stream that comes from there.
-    pub(super) fn open_from(&self, origin: Origin, up: UpStream) -> Result<DownStream, WatchError> {
+    pub(super) async fn open_from(
+        &self,
+        origin: Origin,
+        up: UpStream,
+    ) -> Result<DownStream, WatchError> {
         let hub = &self.0;
-        if hub.stop.is_cancelled() {
-            return Err(WatchError::Unavailable("this fetch node stops".to_owned()));
-        }
-        let (stream, down) = lock(&hub.streams).open(origin, hub.clock.now())?;
+        hub.sees().await?;
+        let (stream, down) = {
+            let mut streams = lock(&hub.streams);
+            // Whoever stops the hub closes what is there by then.
+            if hub.stop.is_cancelled() {
+                return Err(WatchError::Unavailable("this fetch node stops".to_owned()));
+            }
+            streams.open(origin, hub.clock.now())?
+        };
         down.push(Down::Keys(hub.auth.ticket_keys()));
         hub.spawn(Arc::clone(hub).serve(stream, Arc::clone(&down), up));
         let batches = stream::unfold(Downward(down), |down| async move {
@@ -288,7 +309,7 @@ impl HubWatch {
 
 impl Watch for HubWatch {
     fn open(&self, up: UpStream) -> BoxFuture<'_, Result<DownStream, WatchError>> {
-        future::ready(self.open_from(Origin::default(), up)).boxed()
+        self.open_from(Origin::default(), up).boxed()
     }
 }
 

@@ -100,6 +100,11 @@ impl Streams {
         self.open.values().for_each(|open| open.down.close());
     }
 
+    /// Ends them all, and tells why.
+    pub(super) fn fail(&self, why: &WatchError) {
+        self.open.values().for_each(|open| open.down.fail(why.clone()));
+    }
+
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }

@@ -45,19 +45,35 @@ impl WatchHub {
             if due > Instant::now() {
                 tokio::time::sleep_until(due).await;
             }
-            match self.store.device_states(batch).await {
-                Ok(states) => self.tell_states(batch, &states),
-                Err(error) => tracing::warn!(%error, "the sweep could not read the store"),
+            if !self.look_up(batch).await {
+                break;
             }
         }
-        if let Err(error) = self.auth.reload_revoked().await {
+        if let Err(error) = self.look(self.auth.reload_revoked()).await {
             tracing::warn!(%error, "the sweep could not read the revocations");
+        }
+    }
+
+    /// Looks devices up, again until the store answers; false when this node has become blind before.
+    async fn look_up(&self, devices: &[(UserId, DeviceId)]) -> bool {
+        loop {
+            match self.look(self.store.device_states(devices)).await {
+                Ok(states) => {
+                    self.tell_states(devices, &states);
+                    return true;
+                }
+                Err(error) => tracing::warn!(%error, "the sweep could not read the store"),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+            if self.sight.is_blind() {
+                return false;
+            }
         }
     }
 
     /// What was held before this is older than what comes after it, although the bus lost its arrival.
     async fn learn_point(&self) {
-        match self.store.next_point().await {
+        match self.look(self.store.next_point()).await {
             Ok(point) => self.held().learn(point),
             Err(error) => tracing::warn!(%error, "the sweep got no point from the store"),
         }
@@ -82,5 +98,7 @@ impl WatchHub {
     }
 }
 
+/// The pause before the store is asked again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The least time from one sweep at once to the next.
 const AT_ONCE_EVERY: Duration = Duration::from_secs(1);

@@ -103,7 +103,7 @@ impl WatchHub {
     async fn answer(&self, stream: StreamId, down: &DownQueue, holds: &[Hold]) {
         let devices: Vec<_> = holds.iter().map(|hold| (hold.user_id, hold.device_id)).collect();
         let (states, point) =
-            tokio::join!(self.store.device_states(&devices), self.point_for(holds));
+            tokio::join!(self.look(self.store.device_states(&devices)), self.point_for(holds));
         let answer = states.and_then(|states| Ok((states, point?)));
         if let Ok((states, _)) = &answer {
             self.learn_epochs(states);
@@ -136,7 +136,7 @@ impl WatchHub {
         if holds.iter().all(|hold| hold.known.is_some()) {
             return Ok(Point::default());
         }
-        self.store.next_point().await
+        self.look(self.store.next_point()).await
     }
 
     /// A session stands, unless it was displaced or revoked meanwhile: it was told so then. Returns what is

@@ -3,6 +3,7 @@
 mod hints;
 mod nodes;
 mod revocation;
+mod sight;
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,6 +40,25 @@ impl Node {
             self.pending = batch.await.expect("nothing came down").unwrap().unwrap();
         }
         self.pending.remove(0)
+    }
+
+    /// Waits for what is asked for; the rest is passed over.
+    async fn until(&mut self, is_it: impl Fn(&Down) -> bool) -> Down {
+        loop {
+            let down = self.next().await;
+            if is_it(&down) {
+                return down;
+            }
+        }
+    }
+
+    /// Waits until a user is told this head.
+    async fn until_head(&mut self, user: &User<'_>, seq: u64) {
+        let is_it = |down: &Down| {
+            matches!(down, Down::Head { user_id, notice, .. }
+                if user_id.to_string() == user.id && notice.head == InboxSeq(seq))
+        };
+        self.until(is_it).await;
     }
 
     /// What is there already.

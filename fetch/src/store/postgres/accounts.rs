@@ -19,19 +19,11 @@ impl Accounts for PostgresStore {
     }
 
     async fn account_by_handle(&self, handle: &Handle) -> Result<Option<Account>, StoreError> {
-        let row = sqlx::query("SELECT * FROM users WHERE handle = $1 AND deleted_at IS NULL")
-            .bind(handle.as_str())
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref().map(account).transpose()
+        self.read(|db, _| Box::pin(by_handle(db, handle))).await
     }
 
     async fn account(&self, user_id: UserId) -> Result<Option<Account>, StoreError> {
-        let row = sqlx::query("SELECT * FROM users WHERE id = $1 AND deleted_at IS NULL")
-            .bind(user_id.uuid())
-            .fetch_optional(&mut *self.read().await?)
-            .await?;
-        row.as_ref().map(account).transpose()
+        self.read(|db, _| Box::pin(by_id(db, user_id))).await
     }
 
     async fn account_of_issuer(
@@ -39,7 +31,8 @@ impl Accounts for PostgresStore {
         issuer_subject: &str,
         new: NewAccount,
     ) -> Result<AccountCreated, StoreError> {
-        if let Some(row) = of_issuer(&mut *self.read().await?, issuer_subject).await? {
+        let found = self.read(|db, _| Box::pin(of_issuer(db, issuer_subject))).await?;
+        if let Some(row) = found {
             return Ok(AccountCreated { account: account(&row)?, created: false });
         }
         self.write(|db, _| Box::pin(create(db, &new, Some(issuer_subject)))).await
@@ -69,6 +62,22 @@ impl Accounts for PostgresStore {
     ) -> Result<(), StoreError> {
         self.write(|db, _| Box::pin(set_block(db, user_id, other, blocked))).await
     }
+}
+
+async fn by_handle(db: &mut PgConnection, handle: &Handle) -> Result<Option<Account>, StoreError> {
+    let row = sqlx::query("SELECT * FROM users WHERE handle = $1 AND deleted_at IS NULL")
+        .bind(handle.as_str())
+        .fetch_optional(db)
+        .await?;
+    row.as_ref().map(account).transpose()
+}
+
+async fn by_id(db: &mut PgConnection, user_id: UserId) -> Result<Option<Account>, StoreError> {
+    let row = sqlx::query("SELECT * FROM users WHERE id = $1 AND deleted_at IS NULL")
+        .bind(user_id.uuid())
+        .fetch_optional(db)
+        .await?;
+    row.as_ref().map(account).transpose()
 }
 
 /// Whoever is first has the handle, and the issuer's subject: the constraints say who that was.
@@ -124,7 +133,7 @@ async fn of_handle(db: &mut PgConnection, new: &NewAccount) -> Result<PgRow, Sto
 }
 
 async fn of_issuer(
-    db: impl sqlx::PgExecutor<'_>,
+    db: &mut PgConnection,
     issuer_subject: &str,
 ) -> Result<Option<PgRow>, StoreError> {
     let row = sqlx::query("SELECT * FROM users WHERE issuer_subject = $1 AND deleted_at IS NULL")

@@ -33,7 +33,7 @@ impl Conversations for PostgresStore {
         id: ConversationId,
         now: UnixMs,
     ) -> Result<Conversation, StoreError> {
-        views::conversation(&mut *self.read().await?, user_id, id, now).await
+        self.read(|db, _| Box::pin(views::conversation(db, user_id, id, now))).await
     }
 
     async fn conversations(
@@ -44,7 +44,7 @@ impl Conversations for PostgresStore {
         now: UnixMs,
     ) -> Result<ConversationList, StoreError> {
         let limit = limit.clamp(1, LIST_PAGE_MAX);
-        views::list(&mut *self.read().await?, user_id, after, limit, now).await
+        self.read(|db, _| Box::pin(views::list(db, user_id, after, limit, now))).await
     }
 
     async fn update_conversation(
@@ -96,7 +96,7 @@ impl Conversations for PostgresStore {
         user_id: UserId,
         conversation_id: ConversationId,
     ) -> Result<Vec<MemberMarks>, StoreError> {
-        marks(&mut *self.read().await?, user_id, conversation_id).await
+        self.read(|db, _| Box::pin(marks(db, user_id, conversation_id))).await
     }
 
     async fn typing_audience(
@@ -104,7 +104,7 @@ impl Conversations for PostgresStore {
         user_id: UserId,
         conversation_id: ConversationId,
     ) -> Result<Vec<UserId>, StoreError> {
-        typing_audience(&mut *self.read().await?, user_id, conversation_id).await
+        self.read(|db, _| Box::pin(typing_audience(db, user_id, conversation_id))).await
     }
 }
 

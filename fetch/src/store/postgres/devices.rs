@@ -22,14 +22,7 @@ impl Devices for PostgresStore {
     }
 
     async fn devices(&self, user_id: UserId) -> Result<Vec<Device>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, name, created_at, acked_seq FROM devices \
-             WHERE user_id = $1 AND revoked_at IS NULL ORDER BY created_at, id",
-        )
-        .bind(user_id.uuid())
-        .fetch_all(&mut *self.read().await?)
-        .await?;
-        rows.iter().map(device).collect()
+        self.read(|db, _| Box::pin(active(db, user_id))).await
     }
 
     async fn revoke_device(
@@ -42,26 +35,14 @@ impl Devices for PostgresStore {
     }
 
     async fn revoked_since(&self, since: UnixMs) -> Result<Vec<(UserId, DeviceId)>, StoreError> {
-        let rows = sqlx::query("SELECT user_id, id FROM devices WHERE revoked_at >= $1")
-            .bind(int(since.0))
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        rows.iter().map(|row| Ok((id(row, "user_id")?, id(row, "id")?))).collect()
+        self.read(|db, _| Box::pin(revoked_since(db, since))).await
     }
 
     async fn device_states(
         &self,
         devices: &[(UserId, DeviceId)],
     ) -> Result<Vec<DeviceState>, StoreError> {
-        let (users, ids): (Vec<Uuid>, Vec<Uuid>) =
-            devices.iter().map(|(user, device)| (user.uuid(), device.uuid())).unzip();
-        let rows = sqlx::query(STATES_SQL)
-            .bind(users)
-            .bind(ids)
-            .fetch_all(&mut *self.read().await?)
-            .await?;
-        let state = |row| device_state(row, Epoch(number(row, "epoch")?));
-        rows.iter().map(state).collect()
+        self.read(|db, _| Box::pin(states(db, devices))).await
     }
 
     async fn next_point(&self) -> Result<Point, StoreError> {
@@ -78,6 +59,39 @@ impl Devices for PostgresStore {
         })
         .await
     }
+}
+
+async fn active(db: &mut PgConnection, user_id: UserId) -> Result<Vec<Device>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT id, name, created_at, acked_seq FROM devices \
+         WHERE user_id = $1 AND revoked_at IS NULL ORDER BY created_at, id",
+    )
+    .bind(user_id.uuid())
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(device).collect()
+}
+
+async fn revoked_since(
+    db: &mut PgConnection,
+    since: UnixMs,
+) -> Result<Vec<(UserId, DeviceId)>, StoreError> {
+    let rows = sqlx::query("SELECT user_id, id FROM devices WHERE revoked_at >= $1")
+        .bind(int(since.0))
+        .fetch_all(db)
+        .await?;
+    rows.iter().map(|row| Ok((id(row, "user_id")?, id(row, "id")?))).collect()
+}
+
+async fn states(
+    db: &mut PgConnection,
+    devices: &[(UserId, DeviceId)],
+) -> Result<Vec<DeviceState>, StoreError> {
+    let (users, ids): (Vec<Uuid>, Vec<Uuid>) =
+        devices.iter().map(|(user, device)| (user.uuid(), device.uuid())).unzip();
+    let rows = sqlx::query(STATES_SQL).bind(users).bind(ids).fetch_all(db).await?;
+    let state = |row| device_state(row, Epoch(number(row, "epoch")?));
+    rows.iter().map(state).collect()
 }
 
 /// One statement, and so one snapshot.

@@ -26,7 +26,7 @@ impl Inboxes for PostgresStore {
         limits: PageLimits,
         now: UnixMs,
     ) -> Result<InboxPage, StoreError> {
-        page(&mut *self.read().await?, user_id, after, limits, now).await
+        self.read(|db, _| Box::pin(page(db, user_id, after, limits, now))).await
     }
 
     async fn ack(&self, acks: Vec<Ack>, now: UnixMs) -> Result<Vec<AckVerdict>, StoreError> {
@@ -46,7 +46,7 @@ impl Inboxes for PostgresStore {
             }
         };
         // Mostly nothing is due, and nobody writes for it.
-        let next = receipts::next_due(&mut *self.read().await?).await?;
+        let next = self.read(|db, _| Box::pin(receipts::next_due(db))).await?;
         if !receipts_are_due(next, now) {
             return Ok((moved, next));
         }
@@ -55,7 +55,7 @@ impl Inboxes for PostgresStore {
             let settled = self.write(|db, _| Box::pin(receipts::settle(db, &claims, now))).await?;
             moved.extend(settled);
         }
-        Ok((moved, receipts::next_due(&mut *self.read().await?).await?))
+        Ok((moved, self.read(|db, _| Box::pin(receipts::next_due(db))).await?))
     }
 }
 

@@ -3,7 +3,9 @@ use nudge_proto::{MediumId, RequestId, UserId};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{PostgresStore, grants::readable, multiparts, uploads, users::hold_for_counting};
+use super::{
+    PostgresStore, arguments::ids, grants::readable, multiparts, uploads, users::hold_for_counting,
+};
 use crate::{
     objects::{Layout, Multipart, ObjectName},
     store::{
@@ -20,7 +22,7 @@ impl Media for PostgresStore {
     }
 
     async fn upload(&self, owner_id: UserId, id: MediumId) -> Result<Upload, StoreError> {
-        own_upload(&mut *self.read().await?, owner_id, id).await
+        self.read(|db, _| Box::pin(own_upload(db, owner_id, id))).await
     }
 
     async fn begin_append(
@@ -46,12 +48,7 @@ impl Media for PostgresStore {
     }
 
     async fn layout(&self, id: MediumId) -> Result<Option<Layout>, StoreError> {
-        let layout: Option<String> =
-            sqlx::query_scalar("SELECT layout FROM uploads WHERE medium_id = $1")
-                .bind(id.uuid())
-                .fetch_optional(&mut *self.read().await?)
-                .await?;
-        Ok(layout.map(Layout))
+        self.read(|db, _| Box::pin(layout(db, id))).await
     }
 
     async fn complete_upload(
@@ -76,19 +73,11 @@ impl Media for PostgresStore {
         id: MediumId,
         now: UnixMs,
     ) -> Result<Medium, StoreError> {
-        readable_medium(&mut *self.read().await?, user_id, id, now).await
+        self.read(|db, _| Box::pin(readable_medium(db, user_id, id, now))).await
     }
 
     async fn media_states(&self, ids: &[MediumId]) -> Result<Vec<MediumState>, StoreError> {
-        let ids: Vec<_> = ids.iter().map(|id| id.uuid()).collect();
-        let rows = sqlx::query(
-            "SELECT m.id, m.object FROM unnest($1::uuid[]) WITH ORDINALITY AS asked(id, place) \
-             LEFT JOIN media m ON m.id = asked.id ORDER BY asked.place",
-        )
-        .bind(ids)
-        .fetch_all(&mut *self.read().await?)
-        .await?;
-        rows.iter().map(state).collect()
+        self.read(|db, _| Box::pin(states(db, ids))).await
     }
 
     async fn remember_multipart(
@@ -103,13 +92,33 @@ impl Media for PostgresStore {
         &self,
         limit: usize,
     ) -> Result<Vec<(MediumId, Multipart)>, StoreError> {
-        multiparts::lost(&mut *self.read().await?, limit).await
+        self.read(|db, _| Box::pin(multiparts::lost(db, limit))).await
     }
 
     async fn multipart_aborted(&self, id: MediumId, name: &ObjectName) -> Result<(), StoreError> {
         // The second time forgets it: twice must be two calls.
         self.write_once(|db, _| Box::pin(multiparts::aborted(db, id, name))).await
     }
+}
+
+async fn layout(db: &mut PgConnection, id: MediumId) -> Result<Option<Layout>, StoreError> {
+    let layout: Option<String> =
+        sqlx::query_scalar("SELECT layout FROM uploads WHERE medium_id = $1")
+            .bind(id.uuid())
+            .fetch_optional(db)
+            .await?;
+    Ok(layout.map(Layout))
+}
+
+async fn states(db: &mut PgConnection, media: &[MediumId]) -> Result<Vec<MediumState>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT m.id, m.object FROM unnest($1::uuid[]) WITH ORDINALITY AS asked(id, place) \
+         LEFT JOIN media m ON m.id = asked.id ORDER BY asked.place",
+    )
+    .bind(ids(media))
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(state).collect()
 }
 
 fn state(row: &PgRow) -> Result<MediumState, StoreError> {

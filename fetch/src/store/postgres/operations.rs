@@ -17,17 +17,20 @@ use crate::{
 #[async_trait]
 impl Operations for PostgresStore {
     async fn passed(&self, spans: &[Span]) -> Result<Vec<Passed>, StoreError> {
-        passed(&mut *self.read().await?, spans).await
+        self.read(|db, _| Box::pin(passed(db, spans))).await
     }
 
     async fn message_story(&self, id: MessageId) -> Result<Option<MessageStory>, StoreError> {
-        story::read(&mut *self.read().await?, id).await
+        self.read(|db, _| Box::pin(story::read(db, id))).await
     }
 
     async fn stats(&self) -> Result<StoreStats, StoreError> {
-        let mut db = self.read().await?;
-        stats(&sqlx::query(AssertSqlSafe(stats_sql())).fetch_one(&mut *db).await?)
+        self.read(|db, _| Box::pin(read_stats(db))).await
     }
+}
+
+async fn read_stats(db: &mut PgConnection) -> Result<StoreStats, StoreError> {
+    stats(&sqlx::query(AssertSqlSafe(stats_sql())).fetch_one(db).await?)
 }
 
 async fn passed(db: &mut PgConnection, spans: &[Span]) -> Result<Vec<Passed>, StoreError> {

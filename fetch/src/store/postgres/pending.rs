@@ -283,23 +283,30 @@ pub(super) async fn finish_left_over(
     transactions: &Transactions,
     before: UnixMs,
 ) -> Result<Vec<Moved>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT DISTINCT conversation_id FROM \
-         (SELECT conversation_id FROM fan_outs WHERE created_at <= $1 ORDER BY created_at LIMIT $2) AS f",
-    )
-    .bind(int(before.0))
-    .bind(FINISHED_AT_ONCE)
-    .fetch_all(&mut *transactions.read().await?)
-    .await?;
+    let left_over = transactions.read(|db, _| Box::pin(left_over(db, before))).await?;
     let mut moved = Vec::new();
-    for row in &rows {
-        let conversation_id: ConversationId = id(row, "conversation_id")?;
+    for conversation_id in left_over {
         let finished = transactions
             .write(Repeat::Safe, |db, _| Box::pin(finish(db, conversation_id, &[])))
             .await?;
         moved.extend(finished.into_iter().flat_map(|done| done.moved));
     }
     Ok(moved)
+}
+
+async fn left_over(
+    db: &mut PgConnection,
+    before: UnixMs,
+) -> Result<Vec<ConversationId>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT conversation_id FROM \
+         (SELECT conversation_id FROM fan_outs WHERE created_at <= $1 ORDER BY created_at LIMIT $2) AS f",
+    )
+    .bind(int(before.0))
+    .bind(FINISHED_AT_ONCE)
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(|row| id(row, "conversation_id")).collect()
 }
 
 /// Fan-outs that one step looks at.

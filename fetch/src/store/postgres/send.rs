@@ -37,7 +37,7 @@ impl Messages for PostgresStore {
         id: MessageId,
         now: UnixMs,
     ) -> Result<Message, StoreError> {
-        history::message(&mut *self.read().await?, user_id, id, now).await
+        self.read(|db, _| Box::pin(history::message(db, user_id, id, now))).await
     }
 
     async fn history(
@@ -48,7 +48,7 @@ impl Messages for PostgresStore {
         limit: usize,
         now: UnixMs,
     ) -> Result<History, StoreError> {
-        history::page(&mut *self.read().await?, user_id, id, before, limit, now).await
+        self.read(|db, _| Box::pin(history::page(db, user_id, id, before, limit, now))).await
     }
 }
 

@@ -38,8 +38,23 @@ pub(super) enum Repeat {
 }
 
 impl Transactions {
-    /// A snapshot to read from; dropped without a trace.
-    pub(super) async fn read(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+    /// Runs `work` over a snapshot, which is dropped without a trace.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`; [`StoreError::Unavailable`] when the server says nothing any more.
+    pub(super) async fn read<'env, T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        W: for<'c> FnOnce(
+            &'c mut PgConnection,
+            Within<'c, 'env>,
+        ) -> BoxFuture<'c, Result<T, StoreError>>,
+    {
+        let reading = async { work(&mut *self.snapshot().await?, PhantomData).await };
+        timeout(ATTEMPT_TIMEOUT, reading).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         for _ in 0..BROKEN_MAX {
             match self.pool.begin_with(BEGIN).await {

@@ -12,15 +12,7 @@ use crate::store::{
 #[async_trait]
 impl Upkeep for PostgresStore {
     async fn identity(&self) -> Result<StoreIdentity, StoreError> {
-        let mut db = self.read().await?;
-        let row = sqlx::query("SELECT store_id, objects_id, epoch FROM store")
-            .fetch_one(&mut *db)
-            .await?;
-        Ok(StoreIdentity {
-            store_id: row.try_get("store_id")?,
-            objects_id: row.try_get("objects_id")?,
-            epoch: Epoch(number(&row, "epoch")?),
-        })
+        self.read(|db, _| Box::pin(identity(db))).await
     }
 
     async fn claim_objects(&self, objects_id: Uuid) -> Result<Uuid, StoreError> {
@@ -60,6 +52,15 @@ impl Upkeep for PostgresStore {
         self.general.pool.close().await;
         self.lanes.close().await;
     }
+}
+
+async fn identity(db: &mut PgConnection) -> Result<StoreIdentity, StoreError> {
+    let row = sqlx::query("SELECT store_id, objects_id, epoch FROM store").fetch_one(db).await?;
+    Ok(StoreIdentity {
+        store_id: row.try_get("store_id")?,
+        objects_id: row.try_get("objects_id")?,
+        epoch: Epoch(number(&row, "epoch")?),
+    })
 }
 
 async fn claim_objects(db: &mut PgConnection, objects_id: Uuid) -> Result<Uuid, StoreError> {

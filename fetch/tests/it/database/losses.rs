@@ -9,6 +9,7 @@ use nudge_fetch::store::{
 };
 use nudge_proto::ConversationId;
 use nudge_test_servers::{Postgres, PostgresOptions};
+use tokio::time::timeout;
 
 use super::{name_of, road::Road, world};
 
@@ -159,5 +160,27 @@ async fn a_server_that_freezes_and_thaws_costs_time_alone() {
     let (sent, ()) = futures::join!(sends, thaw);
     assert_eq!(sent.len(), 20);
     assert_eq!(world.texts(bob).await.len(), 20);
+    world.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p4_a_read_from_a_server_that_says_nothing_any_more_ends() {
+    let server = Postgres::start(PostgresOptions::default()).unwrap();
+    let world = world(server.database()).await;
+    let ada = world.person("ada").await;
+    let (store, device) = (world.store(), [(ada.user_id, ada.device_id)]);
+    // Of the same connection, which was well an instant ago.
+    store.device_states(&device).await.unwrap();
+    server.freeze();
+    let (states, identity) = timeout(Duration::from_secs(40), async {
+        (store.device_states(&device).await, store.identity().await)
+    })
+    .await
+    .expect("a silent server is waited for");
+    for error in [states.map(drop).unwrap_err(), identity.map(drop).unwrap_err()] {
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    }
+    server.thaw();
+    store.device_states(&device).await.unwrap();
     world.close().await;
 }

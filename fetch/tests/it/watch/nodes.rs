@@ -10,7 +10,7 @@ use nudge_fetch::{
     store::{Database, postgres::PostgresOptions},
 };
 use nudge_proto::{
-    CloseCode, InboxSeq,
+    CloseCode,
     watch::{Down, SessionKey, Up},
 };
 use nudge_test_servers::{Nats, Postgres};
@@ -82,25 +82,6 @@ async fn until_bus(node: &Service, expected: &str) {
 }
 
 impl Node {
-    /// Waits for what is asked for; the rest is passed over.
-    async fn until(&mut self, is_it: impl Fn(&Down) -> bool) -> Down {
-        loop {
-            let down = self.next().await;
-            if is_it(&down) {
-                return down;
-            }
-        }
-    }
-
-    /// Waits until a user is told this head.
-    async fn until_head(&mut self, user: &User<'_>, seq: u64) {
-        let is_it = |down: &Down| {
-            matches!(down, Down::Head { user_id, notice, .. }
-                if user_id.to_string() == user.id && notice.head == InboxSeq(seq))
-        };
-        self.until(is_it).await;
-    }
-
     async fn until_revoked(&mut self, user: &User<'_>) {
         let is_it = |down: &Down| {
             matches!(down, Down::Revoked { user_id, device_id: Some(device_id) }
