@@ -90,6 +90,6 @@ impl WatchHub {
     }
 }
 
-fn blind() -> WatchError {
+pub(super) fn blind() -> WatchError {
     WatchError::Unavailable("this fetch node cannot read its store".to_owned())
 }

@@ -11,6 +11,7 @@ use nudge_proto::{
 use super::{
     WatchHub,
     held::{HeldSession, NotHeld, StreamId},
+    sight::blind,
     stream::DownQueue,
 };
 use crate::{
@@ -105,8 +106,14 @@ impl WatchHub {
         let (states, point) =
             tokio::join!(self.look(self.store.device_states(&devices)), self.point_for(holds));
         let answer = states.and_then(|states| Ok((states, point?)));
-        if let Ok((states, _)) = &answer {
-            self.learn_epochs(states);
+        match &answer {
+            Ok((states, _)) => self.learn_epochs(states),
+            Err(error) if holds.iter().any(|hold| hold.known.is_some()) => {
+                // Sessions that stand are not ended for it: their node presents them where they can be answered.
+                tracing::warn!(%error, "sessions could not be taken over");
+                return down.fail(blind());
+            }
+            Err(_) => {}
         }
         let mut connected = Vec::new();
         for (at, hold) in holds.iter().enumerate() {

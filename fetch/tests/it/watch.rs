@@ -83,18 +83,23 @@ impl Node {
     }
 
     async fn hold(&mut self, user: &User<'_>, session: u64, instance: u64, attempt: u32) {
-        let hold = Hold {
-            session,
-            user_id: user.id.parse().unwrap(),
-            device_id: user.session["device_id"].as_str().unwrap().parse().unwrap(),
-            instance,
-            attempt,
-            ticket_issued_at_s: 0,
-            acked: None,
-            known: None,
-            late: false,
-        };
+        let hold = Hold { instance, attempt, ..hello(user, session) };
         self.up.send(vec![Up::Hold(hold)]).await.unwrap();
+    }
+}
+
+/// Of a program's first connection.
+fn hello(user: &User<'_>, session: SessionKey) -> Hold {
+    Hold {
+        session,
+        user_id: user.id.parse().unwrap(),
+        device_id: user.session["device_id"].as_str().unwrap().parse().unwrap(),
+        instance: 7,
+        attempt: 1,
+        ticket_issued_at_s: 0,
+        acked: None,
+        known: None,
+        late: false,
     }
 }
 

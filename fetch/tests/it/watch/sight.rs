@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{SinkExt, StreamExt, stream};
 use nudge_fetch::{
     FetchConfig, FetchParts,
     store::{Database, postgres::PostgresOptions},
 };
-use nudge_proto::watch::WatchError;
+use nudge_proto::{
+    Epoch, InboxSeq,
+    watch::{Down, Generation, Hold, Known, Up, WatchError},
+};
 use nudge_test_servers::{Postgres, PostgresOptions as ServerOptions};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::Node;
+use super::{Node, hello};
 use crate::support::Service;
 
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -61,6 +64,26 @@ async fn a_store_that_is_away_for_a_moment_costs_no_stream() {
         sleep(Duration::from_millis(100)).await;
     }
     node.until_head(&bob, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_stand_are_not_ended_by_a_node_that_cannot_read_its_store() {
+    let server = Postgres::start(ServerOptions::default()).unwrap();
+    let database = Database::Postgres(PostgresOptions::new(server.database()));
+    let change = |config: &mut FetchConfig| config.heartbeat = HEARTBEAT;
+    let service = Service::start_on(database, None, change, FetchParts::default()).await;
+    let bob = service.user("bob").await;
+    let mut node = Node::open(&service).await;
+    server.freeze();
+    // Its node came from another one, and says what it was told there.
+    let known = Some(Known { generation: Generation(1), epoch: Epoch(1), head: InboxSeq(0) });
+    node.up.send(vec![Up::Hold(Hold { known, ..hello(&bob, 1) })]).await.unwrap();
+    let mut told = Vec::new();
+    while let Some(Ok(batch)) = timeout(HEARTBEAT, node.down.next()).await.unwrap() {
+        told.extend(batch);
+    }
+    assert!(matches!(told[..], [Down::Keys(_)]), "{told:?}");
+    server.thaw();
 }
 
 /// Why the stream ended.

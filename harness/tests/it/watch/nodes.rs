@@ -1,6 +1,6 @@
 //! Two fetch nodes on one database, and signal nodes between them.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use nudge_fetch::{
     Fetch, FetchConfig,
@@ -101,6 +101,27 @@ async fn p4_a_fetch_node_that_is_frozen_is_left_within_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p4_a_fetch_node_that_is_cut_off_from_its_database_is_left_within_a_heartbeat() {
+    const HEARTBEAT: Duration = Duration::from_secs(20);
+    let mut cluster = Cluster::start_with(HEARTBEAT).await;
+    let signal = cluster.signal(&[0, 1]).await;
+    let (ada, conversation, bob) = cluster.talk().await;
+    let mut phone = joined(&signal, &bob).await;
+    let blind = cluster.holder_of(1).await;
+    let ada = ada.at(cluster.url(1 - blind));
+    // Its bus is the database's, and silent with it; its streams are as well as ever.
+    cluster.databases[blind].black_hole();
+    let cut_off_at = Instant::now();
+    ada.send_text(&conversation, ClientMessageId::random(), "anybody there?").await.unwrap();
+    assert_eq!(timeout(HEARTBEAT, next_head(&mut phone)).await, Ok(1));
+    eprintln!("a blind fetch node delays a notice by {:?}", cut_off_at.elapsed());
+    assert_eq!(cluster.node(1 - blind).hub().held_sessions(), 1);
+    cluster.databases[blind].restore();
+    signal.abort().await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_programs_new_run_replaces_the_old_one_on_another_node() {
     let mut cluster = Cluster::start().await;
     let (here, there) = (cluster.signal(&[0]).await, cluster.signal(&[1]).await);
@@ -128,22 +149,35 @@ async fn a_programs_new_run_replaces_the_old_one_on_another_node() {
     cluster.stop().await;
 }
 
-/// Two fetch nodes, each behind a proxy where signal comes in.
+/// Two fetch nodes, each behind a proxy where signal comes in, and another one before its database.
 struct Cluster {
     nodes: Vec<Option<Fetch>>,
     public: Vec<SocketAddr>,
     proxies: Vec<FaultProxy>,
+    databases: Vec<FaultProxy>,
     _folder: TempDir,
 }
 
 impl Cluster {
     async fn start() -> Self {
+        Self::start_with(FetchConfig::new(PathBuf::new()).heartbeat).await
+    }
+
+    async fn start_with(heartbeat: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = Database::Postgres(PostgresOptions::new(Postgres::shared().database()));
-        let (mut nodes, mut public, mut proxies) = (Vec::new(), Vec::new(), Vec::new());
+        let server = Postgres::shared();
+        let database = server.database();
+        let name = database.rsplit('/').next().unwrap();
+        let (mut nodes, mut public) = (Vec::new(), Vec::new());
+        let (mut proxies, mut databases) = (Vec::new(), Vec::new());
         for number in 0..2 {
+            let port = SocketAddr::from(([127, 0, 0, 1], server.port()));
+            let before = FaultProxy::start(port).await.unwrap();
+            let url = Postgres::url_at(before.address().port(), name);
+            databases.push(before);
             let config = FetchConfig {
-                database: database.clone(),
+                database: Database::Postgres(PostgresOptions::new(url)),
+                heartbeat,
                 objects: ObjectsConfig::Directory {
                     path: folder.path().join("objects"),
                     is_shared: true,
@@ -155,7 +189,7 @@ impl Cluster {
             proxies.push(FaultProxy::start(fetch.private_addr()).await.unwrap());
             nodes.push(Some(fetch));
         }
-        Self { nodes, public, proxies, _folder: folder }
+        Self { nodes, public, proxies, databases, _folder: folder }
     }
 
     fn node(&self, number: usize) -> &Fetch {
