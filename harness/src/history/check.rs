@@ -35,6 +35,7 @@ pub(super) fn check(
         violations
             .extend(lost.map(|id| Violation::Lost { device_id: *device_id, message_id: *id }));
     }
+    check_read_at_all(members, acknowledged, pages, &mut violations);
     check_read_to_the_end(&devices, &mut violations);
     (summary(acknowledged, pages, devices.len()), violations)
 }
@@ -235,6 +236,19 @@ fn check_view(
         }
     }
     places.into_keys().collect()
+}
+
+/// Who is to have a message and never received a page might lack it, and nobody would see.
+fn check_read_at_all(
+    members: &BTreeMap<ConversationId, BTreeSet<UserId>>,
+    acknowledged: &[AcknowledgedSend],
+    pages: &[ObservedPage],
+    violations: &mut Vec<Violation>,
+) {
+    let readers: BTreeSet<_> = pages.iter().map(|page| page.user_id).collect();
+    let sends = acknowledged.iter().filter_map(|send| members.get(&send.conversation_id));
+    let silent: BTreeSet<_> = sends.flatten().filter(|user| !readers.contains(user)).collect();
+    violations.extend(silent.into_iter().map(|user| Violation::NeverRead { user_id: *user }));
 }
 
 fn check_read_to_the_end(

@@ -133,6 +133,7 @@ impl Deliveries {
         let client_message_id = told.client_message_id;
         let differs = |what| Violation::ContentDiffers { user_id, client_message_id, what };
         let Some(sent) = self.sent.get(&client_message_id) else {
+            violations.push(Violation::NeverGiven { user_id, client_message_id });
             return;
         };
         if sent.text != told.text {
@@ -162,10 +163,15 @@ fn check_once_and_in_order(user_id: UserId, told: &[Told], violations: &mut Vec<
             let (message_id, second) = (told.message_id, told.position);
             violations.push(Violation::ToldTwice { user_id, message_id, first, second });
         }
-        places.insert(told.position, (told.conversation_id, told.seq));
+        let (position, second) = (told.position, told.message_id);
+        let (first, ..) =
+            *places.entry(position).or_insert((second, told.conversation_id, told.seq));
+        if first != second {
+            violations.push(Violation::ToldInstead { user_id, position, first, second });
+        }
     }
     let mut reached = HashMap::new();
-    for (conversation_id, after) in places.into_values() {
+    for (_, conversation_id, after) in places.into_values() {
         let before = reached.insert(conversation_id, after);
         if let Some(before) = before.filter(|before| *before >= after) {
             violations.push(Violation::ToldOutOfOrder { user_id, conversation_id, before, after });

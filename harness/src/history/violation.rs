@@ -25,6 +25,12 @@ pub enum Violation {
         /// Which.
         message_id: MessageId,
     },
+    /// Nobody looked into an inbox that is to have acknowledged sends: the history says too little.
+    #[error("no device of {user_id} ever received a page: read, then verify")]
+    NeverRead {
+        /// Whose inbox.
+        user_id: UserId,
+    },
     /// P2: one send made two messages.
     #[error("the send {client_message_id} stands in an inbox as {first} and as {second} (P2)")]
     SentTwice {
@@ -165,6 +171,26 @@ pub enum Violation {
         first: u64,
         /// The other.
         second: u64,
+    },
+    /// P2: an app was told of a message that nobody sent.
+    #[error("the app of {user_id} was told of {client_message_id}, which no app was given (P2)")]
+    NeverGiven {
+        /// Whose app.
+        user_id: UserId,
+        /// What it calls itself.
+        client_message_id: ClientMessageId,
+    },
+    /// P1: what an app was told again is not what it was told before.
+    #[error("the app of {user_id} was told of {first} and then of {second} at {position} (P1)")]
+    ToldInstead {
+        /// Whose app.
+        user_id: UserId,
+        /// The place in what the app was told.
+        position: u64,
+        /// What was told first.
+        first: MessageId,
+        /// What was told later.
+        second: MessageId,
     },
     /// P3: an app was told of a conversation in another order than its numbers.
     #[error("the app of {user_id} was told of {conversation_id}: {after} after {before} (P3)")]

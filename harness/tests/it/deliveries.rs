@@ -47,6 +47,32 @@ fn a_message_at_two_places_is_found() {
 }
 
 #[test]
+fn another_message_at_a_place_that_is_told_again_is_found() {
+    let world = World::new();
+    let mut deliveries = world.sent();
+    world.deliver(&mut deliveries, 1);
+    world.deliver(&mut deliveries, 2);
+    let other = Told { message_id: MessageId::random(), ..world.told(1) };
+    deliveries.told(world.reader, other);
+    let found = deliveries.verify();
+    assert!(matches!(found[..], [Violation::ToldInstead { position: 1, .. }]), "{found:?}");
+}
+
+#[test]
+fn a_message_that_nobody_sent_is_found() {
+    let world = World::new();
+    let mut deliveries = world.sent();
+    world.deliver(&mut deliveries, 1);
+    world.deliver(&mut deliveries, 2);
+    let client_message_id = ClientMessageId::random();
+    let (position, seq, message_id) = (3, ConversationSeq(3), MessageId::random());
+    let made_up = Told { position, seq, message_id, client_message_id, ..world.told(2) };
+    deliveries.told(world.reader, made_up);
+    let found = deliveries.verify();
+    assert!(matches!(found[..], [Violation::NeverGiven { .. }]), "{found:?}");
+}
+
+#[test]
 fn another_order_than_the_conversations_is_found() {
     let world = World::new();
     let mut deliveries = world.sent();

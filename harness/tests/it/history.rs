@@ -49,6 +49,15 @@ fn an_inbox_that_lost_everything_is_found() {
 }
 
 #[test]
+fn a_member_whose_inbox_nobody_read_is_found() {
+    let world = World::new();
+    let mut history = world.history();
+    let silent = UserId::random();
+    history.conversation(world.conversation, [silent]);
+    assert_eq!(violations(&history), [Violation::NeverRead { user_id: silent }]);
+}
+
+#[test]
 fn a_send_that_became_two_messages_is_found() {
     let world = World::new();
     let mut history = world.history();
@@ -129,7 +138,11 @@ fn a_later_send_with_a_lower_number_is_found() {
     history.acknowledged(world.sends[1]);
     history.acknowledged(AcknowledgedSend { begun_after: 1, ..world.sends[0] });
     let found = violations(&history);
-    assert!(matches!(found[..], [Violation::OrderReversed { .. }]), "{found:?}");
+    // And nobody looked.
+    assert!(
+        matches!(found[..], [Violation::OrderReversed { .. }, Violation::NeverRead { .. }]),
+        "{found:?}"
+    );
 }
 
 #[test]
