@@ -80,6 +80,9 @@ pub const KEY_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// An unfinished upload is removed when it made no progress for this time: the week that an outbox goes on
 /// trying, and a day more.
 pub const UPLOAD_TIME: Duration = Duration::from_secs(8 * 24 * 3600);
+/// What lies under the id of a medium that the store does not know stays for this time: longer than any node
+/// goes on with a database that was replaced.
+pub const ORPHANS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Signal nodes that one fetch node serves.
 pub const WATCH_STREAMS_MAX: usize = 1024;
 /// The store must answer the watch within this time.

@@ -10,10 +10,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::BusEvent,
-    clock::Clock,
     http::App,
-    limits::CLOCK_STEP_STANDS,
-    media::collector,
+    limits::{CLOCK_STEP_MAX, CLOCK_STEP_STANDS, ORPHANS_KEPT},
+    media::{
+        MediaError,
+        collector::{self, Collected},
+    },
     objects::ObjectsConfig,
     store::{StoreError, StoreIdentity, UnixMs},
     telemetry,
@@ -57,10 +59,13 @@ async fn settle_receipts(app: App) {
 }
 
 async fn sweep(app: App) {
-    let mut time = TrustedTime::new(app.clock.now(), app.clock.steady());
+    let mut time = None;
     loop {
-        let now = trusted(&mut time, &app.clock);
-        match app.store.sweep(app.config.retention, now).await {
+        let swept = async {
+            let now = trusted(&mut time, told_time(&app).await?, app.clock.steady());
+            app.store.sweep(app.config.retention, now).await
+        };
+        match swept.await {
             Ok(swept) => {
                 telemetry::expired(swept.messages);
                 remove_objects(&app, &swept.media).await;
@@ -73,8 +78,23 @@ async fn sweep(app: App) {
     }
 }
 
-fn trusted(time: &mut TrustedTime, clock: &Clock) -> UnixMs {
-    let told = time.tell(clock.now(), clock.steady());
+/// The earlier of this node's clock and the store's: of many nodes, one whose clock is ahead removes nothing.
+async fn told_time(app: &App) -> Result<UnixMs, StoreError> {
+    let own = app.clock.now();
+    let Some(shared) = app.store.time().await? else { return Ok(own) };
+    let ahead = Duration::from_millis(own.0.saturating_sub(shared.0));
+    if ahead > CLOCK_STEP_MAX {
+        let ahead_s = ahead.as_secs();
+        tracing::warn!(
+            ahead_s,
+            "this node's clock is ahead of the database's: set the wrong one right"
+        );
+    }
+    Ok(own.min(shared))
+}
+
+fn trusted(time: &mut Option<TrustedTime>, wall: UnixMs, steady: Duration) -> UnixMs {
+    let told = time.get_or_insert_with(|| TrustedTime::new(wall, steady)).tell(wall, steady);
     match told.news {
         Some(News::Doubted(ahead)) => tracing::warn!(
             ahead_s = ahead.as_secs(),
@@ -107,12 +127,18 @@ async fn collect_objects(app: App) {
         tokio::time::sleep(every.mul_f64(rand::random())).await;
     }
     loop {
-        match collector::collect(app.store.as_ref(), app.objects.as_ref()).await {
+        match collect(&app).await {
             Ok(collected) => tracing::debug!(?collected, "objects without a medium removed"),
             Err(error) => tracing::warn!(%error, "objects without a medium must wait"),
         }
         tokio::time::sleep(every).await;
     }
+}
+
+async fn collect(app: &App) -> Result<Collected, MediaError> {
+    let kept_ms = ORPHANS_KEPT.as_millis() as u64;
+    let old = UnixMs(told_time(app).await?.0.saturating_sub(kept_ms));
+    collector::collect(app.store.as_ref(), app.objects.as_ref(), old).await
 }
 
 async fn continue_deletions(app: App) {

@@ -6,7 +6,7 @@ use nudge_proto::MediumId;
 use super::MediaError;
 use crate::{
     objects::{Found, ObjectError, Objects},
-    store::{MediumState, Store},
+    store::{MediumState, Store, UnixMs},
 };
 
 /// What one run removed.
@@ -23,12 +23,18 @@ pub struct Collected {
 /// Removes what a crash, or a late write to a removed upload, left behind.
 ///
 /// The objects are listed before the store is asked, and every row is older than its first object:
-/// what the store does not know then will never be known, and no live medium is touched.
+/// what the store does not know then it will never know, and no live medium is touched. But a database that was
+/// replaced and does not know it may still answer a node that is cut off with it, and of what the new one was
+/// told it knows nothing: what was made after `old` stays.
 ///
 /// # Errors
 ///
 /// When the store or the objects fail; what was removed before stays removed.
-pub async fn collect(store: &dyn Store, objects: &dyn Objects) -> Result<Collected, MediaError> {
+pub async fn collect(
+    store: &dyn Store,
+    objects: &dyn Objects,
+    old: UnixMs,
+) -> Result<Collected, MediaError> {
     let mut collected = Collected::default();
     let listed = objects.list().await?;
     let mut chunks = listed.try_chunks(ASKED_AT_ONCE);
@@ -36,11 +42,13 @@ pub async fn collect(store: &dyn Store, objects: &dyn Objects) -> Result<Collect
         let ids: Vec<MediumId> = found.iter().map(|found| found.id).collect();
         for (found, state) in found.iter().zip(store.media_states(&ids).await?) {
             let count = match state {
-                MediumState::Unknown => &mut collected.orphans,
+                MediumState::Unknown if found.id.made_at_ms() <= old.0 => &mut collected.orphans,
                 MediumState::Complete { object } if object != found.name => {
                     &mut collected.leftovers
                 }
-                MediumState::Complete { .. } | MediumState::Unfinished => continue,
+                MediumState::Unknown | MediumState::Complete { .. } | MediumState::Unfinished => {
+                    continue;
+                }
             };
             *count += remove(objects, found).await?;
         }

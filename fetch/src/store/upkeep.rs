@@ -33,6 +33,11 @@ pub trait Upkeep: Send + Sync + 'static {
     /// send receipts, retired keys, media past their time.
     async fn sweep(&self, retention: Retention, now: UnixMs) -> Result<Swept, StoreError>;
 
+    /// What the store's own clock says, if it has one that all nodes share.
+    async fn time(&self) -> Result<Option<UnixMs>, StoreError> {
+        Ok(None)
+    }
+
     /// Whether the store answers; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
 

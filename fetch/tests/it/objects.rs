@@ -22,6 +22,8 @@ use nudge_fetch::{
 use nudge_proto::{MediumId, UserId};
 use tempfile::TempDir;
 
+const ANY_AGE: UnixMs = UnixMs(u64::MAX);
+
 /// A directory of one store.
 struct Directory(TempDir, Identity);
 
@@ -129,7 +131,10 @@ impl Media {
 
     /// Five bytes, and no row.
     async fn stray(&self) -> (MediumId, Layout) {
-        let id = MediumId::random();
+        self.stray_as(MediumId::random()).await
+    }
+
+    async fn stray_as(&self, id: MediumId) -> (MediumId, Layout) {
         (id, self.write(id).await)
     }
 
@@ -194,7 +199,7 @@ async fn the_collector_removes_what_a_crash_left_and_nothing_that_lives() {
     let (stray, stray_whole) = (media.stray().await, media.stray().await);
     media.finish(&stray_whole).await;
 
-    let collected = collect(media.store(), &media.objects).await.unwrap();
+    let collected = collect(media.store(), &media.objects, ANY_AGE).await.unwrap();
     assert!(collected.orphans >= 2 && collected.leftovers >= 1, "{collected:?}");
     let left: Vec<_> = media.list().await.into_iter().map(|found| found.id).collect();
     for lives in [unfinished, between, whole] {
@@ -203,14 +208,27 @@ async fn the_collector_removes_what_a_crash_left_and_nothing_that_lives() {
     for gone in [stray, stray_whole, leftover] {
         assert!(!left.contains(&gone.0));
     }
-    assert_eq!(collect(media.store(), &media.objects).await.unwrap().orphans, 0);
+    assert_eq!(collect(media.store(), &media.objects, ANY_AGE).await.unwrap().orphans, 0);
+    media.store().close().await;
+}
+
+#[tokio::test]
+async fn p1_the_collector_leaves_what_a_newer_database_may_know() {
+    let media = Media::open().await;
+    let (known, id) = (UnixMs(1_800_000_000_000), MediumId::at_time(1_800_000_000_001));
+    media.stray_as(id).await;
+    // The row is in the database that took this one's place; a node that is cut off with this one collects.
+    let collected = collect(media.store(), &media.objects, known).await.unwrap();
+    assert_eq!((collected, media.list().await.len()), (Collected::default(), 1));
+    let later = UnixMs(id.made_at_ms());
+    assert_eq!(collect(media.store(), &media.objects, later).await.unwrap().orphans, 1);
     media.store().close().await;
 }
 
 #[tokio::test]
 async fn an_empty_place_has_nothing_to_collect() {
     let media = Media::open().await;
-    let collected = collect(media.store(), &media.objects).await.unwrap();
+    let collected = collect(media.store(), &media.objects, ANY_AGE).await.unwrap();
     assert_eq!(collected, Collected::default());
     media.store().close().await;
 }
@@ -225,8 +243,8 @@ async fn the_collector_touches_nothing_in_a_place_that_is_another_stores_by_now(
     let marker = std::fs::read_dir(root).unwrap().map(Result::unwrap).find(marked).unwrap().path();
     let ours = std::fs::read(&marker).unwrap();
     std::fs::write(&marker, format!("{}\n", uuid::Uuid::new_v4())).unwrap();
-    assert!(collect(media.store(), &media.objects).await.is_err());
+    assert!(collect(media.store(), &media.objects, ANY_AGE).await.is_err());
     std::fs::write(&marker, ours).unwrap();
-    assert_eq!(collect(media.store(), &media.objects).await.unwrap().orphans, 1);
+    assert_eq!(collect(media.store(), &media.objects, ANY_AGE).await.unwrap().orphans, 1);
     media.store().close().await;
 }

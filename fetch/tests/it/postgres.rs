@@ -9,6 +9,7 @@ use nudge_fetch::store::{
 };
 use nudge_test_servers::Postgres;
 
+mod clocks;
 mod groups;
 mod http;
 mod nodes;

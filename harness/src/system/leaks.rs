@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use nudge_fetch::{FetchConfig, media::collector, objects::LocalObjects};
+use nudge_fetch::{FetchConfig, media::collector, objects::LocalObjects, store::UnixMs};
 use tokio::{runtime::Handle, time::Instant};
 
 /// What a system left behind when it stopped.
@@ -129,7 +129,7 @@ async fn uncollected(
     let config = FetchConfig::new(folder.to_owned());
     let store = config.database.open(&config.data_dir).await?;
     let objects = LocalObjects::open(&config.objects_path(), &*store).await?;
-    let collected = collector::collect(&*store, &objects).await;
+    let collected = collector::collect(&*store, &objects, UnixMs(u64::MAX)).await;
     store.close().await;
     let collected = collected?;
     let is_clean = collected == collector::Collected::default();

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{PostgresStore, keys, origin, sweep};
 use crate::store::{
     Key, KeyPurpose, Retention, StoreError, StoreIdentity, Swept, UnixMs, Upkeep,
-    rows::{int, number},
+    rows::{int, number, time},
 };
 
 #[async_trait]
@@ -36,6 +36,10 @@ impl Upkeep for PostgresStore {
         sweep::step(&self.general, retention, now).await
     }
 
+    async fn time(&self) -> Result<Option<UnixMs>, StoreError> {
+        self.read(|db, _| Box::pin(server_time(db))).await.map(Some)
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         let mut db = self.general.pool.acquire().await?;
         Ok(origin::check(&mut db, self.general.failover).await?)
@@ -61,6 +65,11 @@ async fn identity(db: &mut PgConnection) -> Result<StoreIdentity, StoreError> {
         objects_id: row.try_get("objects_id")?,
         epoch: Epoch(number(&row, "epoch")?),
     })
+}
+
+async fn server_time(db: &mut PgConnection) -> Result<UnixMs, StoreError> {
+    let now = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";
+    time(&sqlx::query(now).fetch_one(db).await?, "now")
 }
 
 async fn claim_objects(db: &mut PgConnection, objects_id: Uuid) -> Result<Uuid, StoreError> {

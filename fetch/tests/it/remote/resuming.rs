@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt};
 use nudge_fetch::{
     media::{MediaError, UploadBody, collector::collect},
     objects::Found,
-    store::StoreError,
+    store::{StoreError, UnixMs},
 };
 use nudge_proto::MediumId;
 
@@ -94,7 +94,7 @@ async fn left_behind(node: &Node) -> usize {
     let (store, objects) = (node.store.clone(), node.objects.clone());
     node.run(async move {
         for _ in 0..2 {
-            collect(store.as_ref(), objects.as_ref()).await.unwrap();
+            collect(store.as_ref(), objects.as_ref(), UnixMs(u64::MAX)).await.unwrap();
         }
         let found: Vec<Found> = objects.list().await.unwrap().try_collect().await.unwrap();
         found.len()
