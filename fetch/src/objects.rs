@@ -51,7 +51,8 @@ pub trait Objects: Send + Sync + std::fmt::Debug + 'static {
     ///
     /// # Errors
     ///
-    /// [`ObjectError::NotFound`] when some of the `size` bytes are missing.
+    /// [`ObjectError::NotFound`] when some of the `size` bytes are missing, [`ObjectError::Lost`] when that is for
+    /// good.
     async fn finish(
         &self,
         id: MediumId,
@@ -207,6 +208,14 @@ pub enum ObjectError {
         /// What of it.
         what: &'static str,
     },
+    /// An object of an upload's committed bytes is not there: nobody can go on with the upload.
+    #[error("{what} of upload {id} is committed, and not there any more")]
+    Lost {
+        /// Which upload.
+        id: MediumId,
+        /// What of it.
+        what: &'static str,
+    },
     /// It does not answer, or fails; what was asked may have been done all the same.
     #[error("cannot {what}: {why}")]
     Unavailable {
@@ -251,6 +260,7 @@ impl ObjectError {
             Self::Store(error) => error.code(),
             Self::Unavailable { .. } => ErrorCode::Unavailable,
             Self::NotFound { .. }
+            | Self::Lost { .. }
             | Self::Connect(_)
             | Self::Place(_)
             | Self::Layout { .. }

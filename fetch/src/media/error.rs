@@ -45,6 +45,9 @@ pub enum MediaError {
     /// The upload is past its time.
     #[error("the upload ran out of its time: begin again")]
     Expired,
+    /// Committed bytes are not there any more.
+    #[error("bytes of the upload were lost, and the upload was removed: begin again")]
+    Lost,
     /// The body paused for too long; what arrived was kept.
     #[error("the body brought nothing for {seconds} s: go on from the offset that HEAD tells")]
     TimedOut {
@@ -74,7 +77,7 @@ impl MediaError {
             Self::TooLarge { .. } | Self::Overlong { .. } => ErrorCode::RequestTooLarge,
             Self::RequestChecksum | Self::DigestMismatch { .. } => ErrorCode::ChecksumMismatch,
             Self::TooManyAppends { .. } => ErrorCode::RateLimited,
-            Self::Expired => ErrorCode::UploadExpired,
+            Self::Expired | Self::Lost => ErrorCode::UploadExpired,
             Self::TimedOut { .. } => ErrorCode::RequestTimeout,
             Self::Store(error) => error.code(),
             Self::Objects(error) => error.code(),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    objects::Objects,
+    objects::{ObjectError, Objects},
     store::{MediaQuota, NewUpload, Store, StoreError, Upload, rules::media_expire_at},
 };
 
@@ -172,13 +172,17 @@ impl Uploads {
                 taken_over: turn.take_over(id, append.fence),
             };
             let (store, objects) = (Arc::clone(&this.store), this.objects.as_ref());
+            let fence = append.fence;
             let appender = Appender::new(store, objects, append, checksum, terms).await?;
-            let (upload, digest) = appender.run(body).await?;
+            let (upload, digest) = match appender.run(body).await {
+                Ok(taken) => taken,
+                Err(error) => return Err(this.give_up_if_lost(owner_id, id, fence, error).await),
+            };
             if upload.offset < upload.size {
                 return Ok(upload);
             }
             let alone = this.completing.lock(id).await;
-            let completed = this.complete(alone, owner_id, id, Some(digest)).await;
+            let completed = this.complete(alone, owner_id, id, Some((fence, digest))).await;
             drop(turn);
             completed
         })
@@ -227,15 +231,15 @@ impl Uploads {
         _alone: OwnedMutexGuard<()>,
         owner_id: UserId,
         id: MediumId,
-        digest: Option<RunningDigest>,
+        turn: Option<(u64, RunningDigest)>,
     ) -> Result<Upload, MediaError> {
         let upload = self.store.upload(owner_id, id).await?;
         if upload.sha256.is_some() {
             return Ok(upload);
         }
-        let digest = match digest {
-            Some(digest) => digest,
-            None => self.digest(owner_id, &upload).await?,
+        let (fence, digest) = match turn {
+            Some(turn) => turn,
+            None => self.turn(owner_id, &upload).await?,
         };
         let sha256 = digest.finish();
         if let Some(declared) = upload.declared_sha256.filter(|&declared| declared != sha256) {
@@ -253,7 +257,11 @@ impl Uploads {
             Err(error) => {
                 // Another node may have completed it, and taken away what it lay in.
                 let upload = self.store.upload(owner_id, id).await?;
-                return if upload.sha256.is_some() { Ok(upload) } else { Err(error.into()) };
+                return if upload.sha256.is_some() {
+                    Ok(upload)
+                } else {
+                    Err(self.give_up_if_lost(owner_id, id, fence, error.into()).await)
+                };
             }
         };
         let now = self.clock.now();
@@ -265,12 +273,40 @@ impl Uploads {
         Ok(Upload { sha256: Some(sha256), ..upload })
     }
 
-    /// The digest of an upload that has all its bytes.
-    async fn digest(&self, owner_id: UserId, upload: &Upload) -> Result<RunningDigest, MediaError> {
+    /// The newest turn at an upload that has all its bytes: its fence, and their digest.
+    async fn turn(
+        &self,
+        owner_id: UserId,
+        upload: &Upload,
+    ) -> Result<(u64, RunningDigest), MediaError> {
         let turn = self.store.begin_append(owner_id, upload.id, upload.size).await?;
-        RunningDigest::resume(&turn.digest_state).ok_or_else(|| {
+        let digest = RunningDigest::resume(&turn.digest_state).ok_or_else(|| {
             MediaError::Internal(format!("the digest state of upload {} is damaged", upload.id))
-        })
+        })?;
+        Ok((turn.fence, digest))
+    }
+
+    /// After a failover that lost the newest commits the store may name what they took away. Nobody can go on
+    /// then: the upload goes, so that its client begins again. A newer request may have moved what an older one
+    /// misses; only the newest is believed, and only of a place that is the store's.
+    async fn give_up_if_lost(
+        &self,
+        owner_id: UserId,
+        id: MediumId,
+        fence: u64,
+        error: MediaError,
+    ) -> MediaError {
+        let MediaError::Objects(ObjectError::Lost { .. }) = error else { return error };
+        let is_newest = async {
+            self.objects.ping().await.ok()?;
+            let layout = self.store.layout(id).await.ok()??;
+            self.store.record_layout(id, fence, layout).await.ok()
+        };
+        if is_newest.await.is_none() || self.terminate(owner_id, id).await.is_err() {
+            return error;
+        }
+        tracing::error!(%error, "an upload is given up");
+        MediaError::Lost
     }
 
     /// Goes on when the client is gone.

@@ -33,7 +33,7 @@ pub(super) async fn finish(
             Some(length) if length == only.length => Ok(only.name.clone()),
             // Too short is found out by reading it.
             Some(_) => assemble(place, id, &pieces).await,
-            None => Err(ObjectError::NotFound { id, what: "the object" }),
+            None => Err(ObjectError::Lost { id, what: "the object" }),
         },
         _ => assemble(place, id, &pieces).await,
     }
@@ -66,7 +66,8 @@ async fn copy(
 ) -> Result<(), ObjectError> {
     let mut part = Part::default();
     for piece in pieces {
-        let mut bytes = read::read(place, id, &piece.name, 0..piece.length).await?;
+        let read = read::read(place, id, &piece.name, 0..piece.length).await;
+        let mut bytes = read.map_err(lost)?;
         while let Some(mut bytes) = bytes.try_next().await? {
             while let Some(full) = part.take(&mut bytes) {
                 place.put_part(id, run, full).await?;
@@ -77,6 +78,14 @@ async fn copy(
         place.put_part(id, run, part.bytes).await?;
     }
     Ok(())
+}
+
+/// No name is used twice: what is not there now was there, and was removed.
+fn lost(error: ObjectError) -> ObjectError {
+    if let ObjectError::NotFound { id, what } = error {
+        return ObjectError::Lost { id, what };
+    }
+    error
 }
 
 /// A part in the making.

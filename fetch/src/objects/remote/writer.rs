@@ -61,7 +61,7 @@ impl RemoteWriter {
         {
             let id = self.upload.id;
             let path = self.place.path(id, &tail.name);
-            let missing = || ObjectError::NotFound { id, what: "the tail" };
+            let missing = || ObjectError::Lost { id, what: "the tail" };
             let stream = self.place.get(&path, 0..tail.length).await?.ok_or_else(missing)?;
             let pieces: Vec<Bytes> =
                 stream.try_collect().await.map_err(failed("read from the object store"))?;

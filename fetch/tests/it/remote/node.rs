@@ -58,6 +58,12 @@ impl Ground {
         Node { runtime, uploads, objects, store, owner_id: self.owner_id }
     }
 
+    /// What happens to the database behind the nodes' back.
+    pub(super) fn sql(&self, statement: &str) {
+        let name = self.database.url.rsplit('/').next().unwrap();
+        Postgres::shared().run_sql_in(name, statement).unwrap();
+    }
+
     /// Makes the owner.
     pub(super) async fn register(&self, node: &Node) {
         let account = NewAccount {

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use nudge_fetch::{
     media::{MediaError, UploadBody, collector::collect},
     objects::Found,
     store::{StoreError, UnixMs},
 };
-use nudge_proto::MediumId;
+use nudge_proto::{ErrorCode, MediumId};
 
 use super::node::{Ground, Node, body};
 use crate::support::noise;
@@ -74,7 +74,7 @@ async fn uploads_that_were_given_up_leave_nothing() {
     let bytes = noise(16 << 20);
     for cut in [1, 6 << 20, 11 << 20] {
         let id = node.create(&bytes).await;
-        let broken = body(&bytes[..cut]).chain(futures::stream::iter([Err("cut".into())]));
+        let broken = body(&bytes[..cut]).chain(stream::iter([Err("cut".into())]));
         let refused = node.append(id, 0, broken.boxed()).await.unwrap().unwrap_err();
         assert!(matches!(refused, MediaError::BrokenOff(_)), "{refused}");
         assert_eq!(standing(&node, id).await, Some(cut as u64), "to the last byte");
@@ -87,6 +87,36 @@ async fn uploads_that_were_given_up_leave_nothing() {
     let store = node.store.clone();
     let lost = node.run(async move { store.lost_multiparts(10).await }).await.unwrap();
     assert!(lost.is_empty(), "{lost:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p1_an_upload_whose_bytes_a_failover_lost_begins_again() {
+    let ground = Ground::new();
+    let node = ground.start(&ground.bucket).await;
+    ground.register(&node).await;
+    let bytes = noise(3 << 20);
+    let id = node.create(&bytes).await;
+    let append = async |offset: usize, end: usize| {
+        let broken = stream::iter([Err("cut".into())]);
+        let piece = body(&bytes[offset..end]).chain(broken).boxed();
+        node.append(id, offset as u64, piece).await.unwrap().unwrap_err()
+    };
+    append(0, 1 << 20).await;
+    ground.sql("CREATE TABLE earlier AS TABLE uploads");
+    append(1 << 20, 2 << 20).await;
+    // The standby never got the second commit, which took the first one's object away.
+    ground.sql(
+        "UPDATE uploads u SET layout = e.layout, \"offset\" = e.\"offset\", digest_state = e.digest_state \
+         FROM earlier e WHERE e.medium_id = u.medium_id",
+    );
+    assert_eq!(standing(&node, id).await, Some(1 << 20));
+    let lost = append(1 << 20, 3 << 20).await;
+    assert_eq!(lost.code(), ErrorCode::UploadExpired, "{lost}");
+    let gone = node.state(id).await.unwrap_err();
+    assert_eq!(gone.code(), ErrorCode::NotFound, "{gone}");
+    let again = node.create(&bytes).await;
+    node.append(again, 0, body(&bytes)).await.unwrap().unwrap();
+    assert!(node.download(again).await == bytes);
 }
 
 /// Things that lie there after the collector came, as often as it needs.
