@@ -3,11 +3,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{
-    FutureExt, StreamExt,
-    future::{self, BoxFuture},
-    stream,
-};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use nudge_proto::{
     DeviceId, Epoch, UserId,
     watch::{Down, DownStream, UpStream, Watch, WatchError},
