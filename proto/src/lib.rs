@@ -13,6 +13,7 @@
 //! - [`session`]: both ends of the signaling session as state machines
 //! - [`watch`]: what signal and fetch tell each other
 //! - [`milestone`]: what both count of a message's life
+//! - [`trace_context`]: how a trace goes on from one process to the next
 
 #![warn(missing_docs)]
 
@@ -49,3 +50,6 @@ pub mod watch;
 
 pub mod milestone;
 pub use milestone::Milestone;
+
+pub mod trace_context;
+pub use trace_context::TraceContext;

@@ -15,7 +15,7 @@ mod wire;
 use futures::{future::BoxFuture, stream::BoxStream};
 
 use crate::{
-    CloseCode, Cursor, DeviceId, Epoch, InboxSeq, UserId,
+    CloseCode, Cursor, DeviceId, Epoch, InboxSeq, TraceContext, UserId,
     frame::{Notice, Typing},
     ticket::TicketKey,
 };
@@ -159,6 +159,8 @@ pub enum Down {
         notice: Notice,
         /// The device whose own send this was, and which needs no notice of it.
         except_device_id: Option<DeviceId>,
+        /// The trace of what moved it, if somebody keeps one.
+        trace: Option<TraceContext>,
     },
     /// Somebody is typing to the user.
     Typing {

@@ -132,13 +132,16 @@ fn lost<T>(things: impl IntoIterator<Item = T>, push: impl FnMut(T) -> bool) -> 
     things.into_iter().map(push).filter(|is_in| !is_in).count()
 }
 
-/// The newest epoch stands, its highest head, and a device is left out only when all agree on it.
+/// The newest epoch stands, its highest head with its trace, and a device is left out only when all agree on it.
 fn merge_moved(waiting: &mut Moved, other: Moved) {
     if waiting.epoch != other.epoch {
         if waiting.epoch < other.epoch {
             *waiting = other;
         }
         return;
+    }
+    if other.notice.head >= waiting.notice.head {
+        waiting.trace = other.trace;
     }
     waiting.notice.merge(other.notice);
     if waiting.except_device_id != other.except_device_id {

@@ -1,7 +1,7 @@
 //! The events as they go over the wire: [`pb::Batch`], typed.
 
 use nudge_proto::{
-    ConversationId, DeviceId, Epoch, InboxSeq, MessageId, UserId,
+    ConversationId, DeviceId, Epoch, InboxSeq, MessageId, TraceContext, UserId,
     frame::{Notice, NoticeFlags, Typing},
     ids::InvalidId,
     pb::bus::{self as pb, event::Event},
@@ -73,6 +73,10 @@ pub(super) fn moved(moved: &Moved) -> pb::Event {
         flags: moved.notice.flags.bits(),
         except_device_id: device(moved.except_device_id),
         epoch: moved.epoch.map_or(0, |epoch| epoch.0),
+        trace: moved
+            .trace
+            .map(|trace| Bytes::copy_from_slice(&trace.to_bytes()))
+            .unwrap_or_default(),
     }))
 }
 
@@ -130,6 +134,7 @@ fn from_wire(event: Event) -> Result<BusEvent, InvalidId> {
                 flags: NoticeFlags::from_bits(moved.flags),
             },
             except_device_id: optional(&moved.except_device_id, DeviceId::from_slice)?,
+            trace: TraceContext::from_slice(&moved.trace),
         }]),
         Event::Typing(typing) => BusEvent::Typing {
             to: typing

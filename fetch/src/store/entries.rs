@@ -68,6 +68,6 @@ impl Entry<'_> {
             Notice { head, message_id: self.content.message_id(), flags: self.content.flags() };
         let own = self.actor.filter(|(actor, _)| *actor == user_id);
         let except_device_id = own.map(|(_, device)| device);
-        Moved { user_id, epoch: Some(epoch), notice, except_device_id }
+        Moved { user_id, epoch: Some(epoch), notice, except_device_id, trace: None }
     }
 }

@@ -1,4 +1,4 @@
-use nudge_proto::{DeviceId, Epoch, UserId, frame::Notice};
+use nudge_proto::{DeviceId, Epoch, TraceContext, UserId, frame::Notice};
 
 /// A user's inbox has moved: what goes over the bus after the commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct Moved {
     pub notice: Notice,
     /// The device whose own request this was, and which needs no notice.
     pub except_device_id: Option<DeviceId>,
+    /// The trace of that request, if somebody keeps one; the store knows of none.
+    pub trace: Option<TraceContext>,
 }
 
 /// What a write answers, and whose inboxes it moved.

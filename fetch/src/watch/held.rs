@@ -16,7 +16,7 @@ use nudge_proto::{
 
 use self::order::Arrival;
 pub use self::views::{SessionView, SessionsPage};
-use super::stream::DownQueue;
+use super::stream::{DownQueue, Head};
 use crate::{
     bus::Connection,
     store::{DeviceState, Moved, Point},
@@ -238,13 +238,13 @@ impl Held {
     /// Tells a user's sessions that his inbox moved, unless that was in an epoch that is over; true when there is
     /// one that needs to know.
     pub(super) fn tell_head(&mut self, moved: &Moved) -> bool {
-        let Moved { user_id, epoch, notice, except_device_id: except } = *moved;
+        let Moved { user_id, epoch, notice, except_device_id: except, trace } = *moved;
         if epoch.is_some_and(|epoch| self.newer_epoch(epoch).is_some()) {
             return false;
         }
         let Some(user) = self.users.get_mut(&user_id) else { return false };
         user.head = user.head.max(notice.head);
-        user.push_head(user_id, notice, except, None);
+        user.push_head(user_id, (notice, except, trace), None);
         user.sessions.iter().any(|session| Some(session.device_id) != except)
     }
 
@@ -262,7 +262,7 @@ impl Held {
             let message_id = state.newest_message;
             let notice = Notice { head: state.head, message_id, ..Notice::default() };
             user.head = state.head;
-            user.push_head(user_id, notice, None, knows);
+            user.push_head(user_id, (notice, None, None), knows);
         }
     }
 
@@ -287,16 +287,10 @@ impl Held {
 }
 
 impl HeldUser {
-    fn push_head(
-        &self,
-        user_id: UserId,
-        notice: Notice,
-        except: Option<DeviceId>,
-        knows: Option<(StreamId, SessionKey)>,
-    ) {
+    fn push_head(&self, user_id: UserId, head: Head, knows: Option<(StreamId, SessionKey)>) {
         for session in &self.sessions {
             if Some((session.stream, session.key)) != knows {
-                session.down.push_head(user_id, notice, except);
+                session.down.push_head(user_id, head);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use nudge_proto::{
-    CloseCode, DeviceId, Epoch, UserId,
+    CloseCode, DeviceId, Epoch, TraceContext, UserId,
     frame::{Notice, Typing},
     watch::{Down, SessionKey, WATCH_BATCH_MAX, WatchError},
 };
@@ -26,12 +26,15 @@ pub(super) struct DownQueue {
 struct Pending {
     /// Answers, of which there is a limit, and at most one end for each session that is held.
     control: VecDeque<Down>,
-    heads: ByUser<(Notice, Option<DeviceId>)>,
+    heads: ByUser<Head>,
     typing: ByUser<Typing>,
     closed: bool,
     /// Why it was closed, if the node is to be told.
     failure: Option<WatchError>,
 }
+
+/// A head, the device that is left out, and the trace of what moved it.
+pub(super) type Head = (Notice, Option<DeviceId>, Option<TraceContext>);
 
 /// One thing for each user, in the order in which they began to wait: however much happens to some,
 /// nobody waits for ever.
@@ -82,13 +85,16 @@ impl DownQueue {
         self.push(Down::Displaced { session, code });
     }
 
-    /// Merges a head: the highest stands, and a device is left out only when all agree on it.
-    pub(super) fn push_head(&self, user_id: UserId, notice: Notice, except: Option<DeviceId>) {
+    /// Merges a head: the highest stands with its trace, and a device is left out only when all agree on it.
+    pub(super) fn push_head(&self, user_id: UserId, head: Head) {
         self.with(|pending| {
             pending.heads.push(
                 user_id,
-                (notice, except),
-                |(merged, left_out), (notice, except)| {
+                head,
+                |(merged, left_out, traced), (notice, except, trace)| {
+                    if notice.head >= merged.head {
+                        *traced = trace;
+                    }
                     merged.merge(notice);
                     if *left_out != except {
                         *left_out = None;
@@ -192,9 +198,9 @@ impl Pending {
     fn take(&mut self, limit: usize) -> Vec<Down> {
         let mut batch: Vec<Down> = self.control.drain(..limit.min(self.control.len())).collect();
         while batch.len() < limit
-            && let Some((user_id, (notice, except_device_id))) = self.heads.pop()
+            && let Some((user_id, (notice, except_device_id, trace))) = self.heads.pop()
         {
-            batch.push(Down::Head { user_id, notice, except_device_id });
+            batch.push(Down::Head { user_id, notice, except_device_id, trace });
         }
         while batch.len() < limit
             && let Some((to, typing)) = self.typing.pop()
@@ -219,10 +225,10 @@ mod tests {
     async fn p4_however_much_happens_to_some_nobody_waits_for_ever() {
         let (queue, quiet) = (DownQueue::default(), UserId::random());
         let busy: Vec<_> = (0..2 * WATCH_BATCH_MAX).map(|_| UserId::random()).collect();
-        busy.iter().for_each(|user| queue.push_head(*user, head(1), None));
-        queue.push_head(quiet, head(1), None);
+        busy.iter().for_each(|user| queue.push_head(*user, (head(1), None, None)));
+        queue.push_head(quiet, (head(1), None, None));
         for round in 0..3 {
-            busy.iter().for_each(|user| queue.push_head(*user, head(round + 2), None));
+            busy.iter().for_each(|user| queue.push_head(*user, (head(round + 2), None, None)));
             let batch = queue.next().await.unwrap();
             let is_quiets =
                 |down: &Down| matches!(down, Down::Head { user_id, .. } if *user_id == quiet);
@@ -237,15 +243,17 @@ mod tests {
     async fn p5_heads_of_a_user_merge_and_spare_a_device_only_when_all_do() {
         let (queue, user, device) =
             (DownQueue::default(), UserId::random(), Some(DeviceId::random()));
-        queue.push_head(user, head(5), device);
-        queue.push_head(user, head(3), device);
-        let told = |head_seq, except_device_id| {
-            vec![Down::Head { user_id: user, notice: head(head_seq), except_device_id }]
+        let trace = |span: u8| TraceContext::from_slice(&[span; TraceContext::BYTES]);
+        queue.push_head(user, (head(5), device, trace(5)));
+        queue.push_head(user, (head(3), device, trace(3)));
+        let told = |head_seq, except_device_id, trace| {
+            let notice = head(head_seq);
+            Some(vec![Down::Head { user_id: user, notice, except_device_id, trace }])
         };
-        assert_eq!(queue.next().await, Some(told(5, device)));
-        queue.push_head(user, head(6), device);
-        queue.push_head(user, head(7), None);
-        assert_eq!(queue.next().await, Some(told(7, None)));
+        assert_eq!(queue.next().await, told(5, device, trace(5)));
+        queue.push_head(user, (head(6), device, trace(6)));
+        queue.push_head(user, (head(7), None, None));
+        assert_eq!(queue.next().await, told(7, None, None), "the trace is that of the head");
         queue.close();
         assert_eq!(queue.next().await, None);
     }
@@ -253,12 +261,12 @@ mod tests {
     #[tokio::test]
     async fn p4_heads_that_wait_when_a_new_epoch_begins_are_not_told_behind_it() {
         let (queue, user, epoch) = (DownQueue::default(), UserId::random(), Epoch(2));
-        queue.push_head(user, head(9), None);
+        queue.push_head(user, (head(9), None, None));
         queue.begin_epoch(epoch);
-        queue.push_head(user, head(4), None);
+        queue.push_head(user, (head(4), None, None));
         let told = vec![
             Down::EpochChanged { epoch },
-            Down::Head { user_id: user, notice: head(4), except_device_id: None },
+            Down::Head { user_id: user, notice: head(4), except_device_id: None, trace: None },
         ];
         assert_eq!(queue.next().await, Some(told));
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{Down, Generation, Hold, Known, Up, WATCH_BATCH_MAX};
 use crate::{
-    CloseCode, ConversationId, Cursor, DeviceId, Epoch, InboxSeq, MessageId, UserId,
+    CloseCode, ConversationId, Cursor, DeviceId, Epoch, InboxSeq, MessageId, TraceContext, UserId,
     frame::{Notice, NoticeFlags, Typing},
     ids::InvalidId,
     limits::INBOX_SEQ_MAX,
@@ -169,13 +169,14 @@ fn down_to_pb(item: &Down) -> down::Item {
         Down::Refused { session, code } => {
             down::Item::Refused(pb::Refused { session: *session, code: code.to_wire() })
         }
-        Down::Head { user_id, notice, except_device_id } => down::Item::Head(pb::Head {
+        Down::Head { user_id, notice, except_device_id, trace } => down::Item::Head(pb::Head {
             user_id: id(user_id.as_bytes()),
             head: notice.head.0,
             message_id: notice.message_id.map_or_else(Bytes::new, |id| self::id(id.as_bytes())),
             flags: notice.flags.bits(),
             except_device_id: except_device_id
                 .map_or_else(Bytes::new, |id| self::id(id.as_bytes())),
+            trace: trace.map_or_else(Bytes::new, |trace| Bytes::copy_from_slice(&trace.to_bytes())),
         }),
         Down::Typing { to, typing } => down::Item::Typing(pb::Typing {
             to_user_id: id(to.as_bytes()),
@@ -218,6 +219,7 @@ fn down_from_pb(item: down::Item) -> Result<Down, Wrong> {
                 flags: NoticeFlags::from_bits(head.flags),
             },
             except_device_id: optional(&head.except_device_id, DeviceId::from_slice)?,
+            trace: TraceContext::from_slice(&head.trace),
         },
         down::Item::Typing(typing) => Down::Typing {
             to: UserId::from_slice(&typing.to_user_id)?,

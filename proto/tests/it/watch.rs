@@ -1,7 +1,7 @@
 //! The watch's batches on the wire.
 
 use nudge_proto::{
-    CloseCode, DeviceId, Epoch, InboxSeq, UserId,
+    CloseCode, DeviceId, Epoch, InboxSeq, TraceContext, UserId,
     frame::{Notice, NoticeFlags},
     limits::{INBOX_SEQ_MAX, WATCH_MESSAGE_BYTES_MAX},
     pb::watch as pb,
@@ -76,8 +76,13 @@ fn down() -> impl Strategy<Value = Down> {
             }
         ),
         (any::<u64>(), close_code()).prop_map(|(session, code)| Down::Refused { session, code }),
-        (user_id(), notice(), option::of(device_id())).prop_map(
-            |(user_id, notice, except_device_id)| Down::Head { user_id, notice, except_device_id }
+        (user_id(), notice(), option::of(device_id()), option::of(trace())).prop_map(
+            |(user_id, notice, except_device_id, trace)| Down::Head {
+                user_id,
+                notice,
+                except_device_id,
+                trace
+            }
         ),
         (user_id(), typing()).prop_map(|(to, typing)| Down::Typing { to, typing }),
         (user_id(), option::of(device_id()))
@@ -86,6 +91,12 @@ fn down() -> impl Strategy<Value = Down> {
         any::<u64>().prop_map(|epoch| Down::EpochChanged { epoch: Epoch(epoch) }),
         any::<u32>().prop_map(|deadline_ms| Down::Moving { deadline_ms }),
     ]
+}
+
+fn trace() -> impl Strategy<Value = TraceContext> {
+    (1..=u128::MAX, 1..=u64::MAX, any::<bool>()).prop_map(|(trace, span, is_sampled)| {
+        TraceContext { trace_id: trace.to_be_bytes(), span_id: span.to_be_bytes(), is_sampled }
+    })
 }
 
 proptest! {
@@ -132,6 +143,7 @@ fn largest_head() -> Down {
             flags: NoticeFlags::from_bits(u32::MAX),
         },
         except_device_id: Some(DeviceId::random()),
+        trace: TraceContext::from_slice(&[0xff; TraceContext::BYTES]),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn apply(node: &Node, stream: StreamNumber, item: Down) {
         Down::Displaced { session, code } => {
             with_session(node, session, |seat| seat.end(code));
         }
-        Down::Head { user_id, notice, except_device_id } => {
+        Down::Head { user_id, notice, except_device_id, trace: _ } => {
             tell_head(node, user_id, notice, except_device_id);
         }
         Down::Typing { to, typing } => {

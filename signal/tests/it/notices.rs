@@ -47,6 +47,7 @@ async fn the_sending_device_hears_nothing_and_knows_its_head() {
         user_id: phone.user_id,
         notice: Notice { head: InboxSeq(6), ..Notice::default() },
         except_device_id: Some(phone.device_id),
+        trace: None,
     });
     assert!(matches!(laptop_peer.hear().await, Some(ServerFrame::Notice(_))));
     assert_eq!(phone_peer.ping().await, Some(6));
@@ -82,6 +83,7 @@ async fn p5_a_thousand_notices_to_a_client_that_does_not_read_become_one() {
             user_id: device.user_id,
             notice: Notice { head: InboxSeq(head), message_id: last, flags },
             except_device_id: None,
+            trace: None,
         });
         tokio::task::yield_now().await;
     }

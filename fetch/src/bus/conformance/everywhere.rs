@@ -173,7 +173,7 @@ async fn close(processes: Vec<Process>) {
 fn moved(user_id: UserId, head: u64, except_device_id: Option<DeviceId>) -> Moved {
     let message_id = Some(MessageId::random());
     let notice = Notice { head: InboxSeq(head), message_id, flags: NoticeFlags::MESSAGE };
-    Moved { user_id, epoch: Some(Epoch(9)), notice, except_device_id }
+    Moved { user_id, epoch: Some(Epoch(9)), notice, except_device_id, trace: None }
 }
 
 /// How often each inbox moves.

@@ -139,6 +139,7 @@ fn moves(moved: impl IntoIterator<Item = (UserId, u64, Option<DeviceId>)>) -> Bu
             flags: NoticeFlags::MESSAGE,
         },
         except_device_id,
+        trace: None,
     });
     BusEvent::Moved(moved.collect())
 }

@@ -24,17 +24,21 @@ fn events_are_pinned() {
         point: point(3, 1),
         floor: point(3, 2),
     };
+    let a_moved = Moved {
+        user_id: user(1),
+        epoch: Some(Epoch(300)),
+        notice,
+        except_device_id: Some(device(3)),
+        trace: None,
+    };
+    let trace = TraceContext { trace_id: [4; 16], span_id: [5; 8], is_sampled: true };
     let (one, two, three, four) =
         ("01".repeat(16), "02".repeat(16), "03".repeat(16), "04".repeat(16));
     for (event, expected) in [
+        (moved(&a_moved), format!("0a3e 0a10{one} 10ac02 1a10{two} 2001 2a10{three} 30ac02")),
         (
-            moved(&Moved {
-                user_id: user(1),
-                epoch: Some(Epoch(300)),
-                notice,
-                except_device_id: Some(device(3)),
-            }),
-            format!("0a3e 0a10{one} 10ac02 1a10{two} 2001 2a10{three} 30ac02"),
+            moved(&Moved { except_device_id: None, trace: Some(trace), ..a_moved }),
+            format!("0a47 0a10{one} 10ac02 1a10{two} 2001 30ac02 3a19{four} 0505050505050505 01"),
         ),
         (is_typing, format!("1248 0a10{one} 0a10{two} 1210{three} 1a10{four}")),
         (revoked(user(1), None), format!("1a12 0a10{one}")),
@@ -73,6 +77,7 @@ fn a_move_that_an_older_node_tells_is_heard_and_is_of_no_epoch() {
         epoch: None,
         notice: Notice { head: InboxSeq(7), ..Notice::default() },
         except_device_id: None,
+        trace: None,
     };
     assert_eq!(batch.events, [BusEvent::Moved(vec![moved])]);
 }
@@ -143,8 +148,9 @@ fn event() -> impl Strategy<Value = BusEvent> {
 
 fn a_move() -> impl Strategy<Value = Moved> {
     let epoch = option::of((1..=u64::MAX).prop_map(Epoch));
-    (id(), epoch, any::<u64>(), option::of(id()), any::<u32>(), option::of(id())).prop_map(
-        |(user, epoch, head, message, flags, except)| Moved {
+    let devices = (option::of(id()), option::of(trace()));
+    (id(), epoch, any::<u64>(), option::of(id()), any::<u32>(), devices).prop_map(
+        |(user, epoch, head, message, flags, (except, trace))| Moved {
             user_id: user.into(),
             epoch,
             notice: Notice {
@@ -153,8 +159,15 @@ fn a_move() -> impl Strategy<Value = Moved> {
                 flags: NoticeFlags::from_bits(flags),
             },
             except_device_id: except.map(DeviceId::from),
+            trace,
         },
     )
+}
+
+fn trace() -> impl Strategy<Value = TraceContext> {
+    (1..=u128::MAX, 1..=u64::MAX, any::<bool>()).prop_map(|(trace, span, is_sampled)| {
+        TraceContext { trace_id: trace.to_be_bytes(), span_id: span.to_be_bytes(), is_sampled }
+    })
 }
 
 fn connection() -> impl Strategy<Value = Connection> {

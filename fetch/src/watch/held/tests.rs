@@ -124,6 +124,7 @@ fn p4_a_move_of_a_former_epoch_is_not_told_and_hides_none_of_the_present_one() {
         epoch,
         notice: Notice { head: InboxSeq(head), ..Notice::default() },
         except_device_id: None,
+        trace: None,
     };
     let told = || {
         let batch = futures::FutureExt::now_or_never(down.next()).flatten().unwrap_or_default();

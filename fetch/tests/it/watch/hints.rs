@@ -29,7 +29,7 @@ async fn a_held_user_hears_of_a_message_at_once() {
     let mut node = Node::open(&service).await;
     assert_eq!(node.hold_first(&bob, 1).await, InboxSeq(0));
     let sent = ada.send(&conversation, "hello").await;
-    let Down::Head { user_id, notice, except_device_id } = node.next().await else {
+    let Down::Head { user_id, notice, except_device_id, .. } = node.next().await else {
         panic!("no head")
     };
     assert_eq!((user_id.to_string(), notice.head), (bob.id.clone(), InboxSeq(1)));
@@ -125,6 +125,7 @@ async fn p4_a_move_of_a_newer_epoch_begins_it_and_one_of_a_former_epoch_is_dropp
         epoch: Some(Epoch(epoch)),
         notice: Notice { head: InboxSeq(head), ..Notice::default() },
         except_device_id: None,
+        trace: None,
     };
     bus.publish(BusEvent::Moved(vec![moved(2, 4), moved(1, 9)]));
     bus.publish(BusEvent::Moved(vec![moved(1, 10)]));

@@ -120,6 +120,7 @@ async fn p5_a_node_that_does_not_read_is_sent_little_ahead_and_keeps_its_stream(
             epoch: None,
             notice,
             except_device_id: None,
+            trace: None,
         }]));
         if head % 1000 == 0 {
             // The hub hears them one by one, and the bus of one process keeps only so many.

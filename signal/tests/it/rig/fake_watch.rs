@@ -74,7 +74,7 @@ impl FakeWatch {
 
     pub(crate) fn tell_head(&self, user_id: UserId, head: u64) {
         let notice = Notice { head: InboxSeq(head), message_id: None, flags: NoticeFlags::MESSAGE };
-        self.tell(Down::Head { user_id, notice, except_device_id: None });
+        self.tell(Down::Head { user_id, notice, except_device_id: None, trace: None });
     }
 
     /// Ends all streams.
