@@ -10,6 +10,7 @@ mod servers;
 use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use nudge_trace::TraceConfig;
 use tracing_subscriber::EnvFilter;
 
 use crate::{failure::Failure, settings::arguments_with_file};
@@ -58,8 +59,10 @@ impl Cli {
     /// What to log.
     pub(crate) fn log_filter(&self) -> Result<EnvFilter, Failure> {
         // The command itself says that a certificate is not trusted; the verifier would say it again.
-        // So would NATS' client about what the bus notes once. What an admin did is always noted.
-        let quiet = "rustls_platform_verifier=off,async_nats=off";
+        // So would NATS' client about what the bus notes once; spans for traces repeat what the log's own say.
+        // What an admin did is always noted.
+        let spans = nudge_trace::SPANS;
+        let quiet = format!("rustls_platform_verifier=off,async_nats=off,{spans}=off");
         let filter = format!("{quiet},nudge_audit=info,{}", self.log);
         EnvFilter::try_new(filter).map_err(|error| {
             Failure::configuration(format!(
@@ -89,6 +92,31 @@ pub(crate) enum Command {
     Bench(Bench),
     Migrate(Migrate),
     Admin(Admin),
+}
+
+impl Command {
+    /// What a server exports of its traces.
+    pub(crate) fn traces(&self) -> Result<Option<TraceConfig>, Failure> {
+        match self {
+            Self::Serve(serve) => serve.traces.config("nudge"),
+            Self::Fetch(node) => node.traces.config("nudge-fetch"),
+            Self::Signal(node) => node.traces.config("nudge-signal"),
+            Self::Demo(_)
+            | Self::Register(_)
+            | Self::Login(_)
+            | Self::Logout(_)
+            | Self::Send(_)
+            | Self::Listen(_)
+            | Self::Download(_)
+            | Self::Chat(_)
+            | Self::Conversations(_)
+            | Self::History(_)
+            | Self::Devices(_)
+            | Self::Bench(_)
+            | Self::Migrate(_)
+            | Self::Admin(_) => Ok(None),
+        }
+    }
 }
 
 /// Bring the database up to date, and stop

@@ -9,6 +9,7 @@ mod conversation;
 mod failure;
 mod free_name;
 mod human;
+mod log;
 mod machine;
 mod output;
 mod password;
@@ -28,26 +29,22 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(failure) => return end(&failure),
     };
-    if let Err(failure) = start_log(&cli) {
-        return end(&failure);
-    }
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let traces = match log::start(&cli) {
+        Ok(traces) => traces,
+        Err(failure) => return end(&failure),
+    };
+    if installed.is_err() {
         tracing::warn!("another TLS provider was installed first");
     }
-    match commands::run(cli) {
+    let done = commands::run(cli);
+    if let Some(traces) = traces {
+        traces.finish();
+    }
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => end(&failure),
     }
-}
-
-fn start_log(cli: &cli::Cli) -> Result<(), failure::Failure> {
-    let log =
-        tracing_subscriber::fmt().with_env_filter(cli.log_filter()?).with_writer(std::io::stderr);
-    match cli.log_format {
-        cli::LogFormat::Text => log.init(),
-        cli::LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 fn end(failure: &failure::Failure) -> ExitCode {

@@ -1,4 +1,4 @@
-//! What the operator decides: flags, then `NUDGE_*` variables, then the configuration file, then the
+//! What the operator decides: flags, then variables of the environment, then the configuration file, then the
 //! defaults, in this order of strength.
 //!
 //! A setting is declared once, in the group that it belongs to; a command takes the groups that concern it.
@@ -6,7 +6,7 @@
 //!
 //! # Layout, in reading order
 //!
-//! - `store`, `bus`, `api`, `listeners`, `watch`, `stopping`: the groups
+//! - `store`, `bus`, `api`, `listeners`, `watch`, `stopping`, `traces`: the groups
 //! - `secret`: what is also read from a file, and never printed
 //! - `file`: from keys of the configuration file to flags
 //! - `role`: all questions of a command answered
@@ -19,6 +19,7 @@ mod role;
 mod secret;
 mod stopping;
 mod store;
+mod traces;
 mod watch;
 
 pub(crate) use api::ApiSettings;
@@ -31,6 +32,7 @@ pub(crate) use role::{Embedded, FetchRole, SignalRole};
 pub(crate) use secret::{read_file, secret};
 pub(crate) use stopping::Stopping;
 pub(crate) use store::{MediaSettings, StoreSettings};
+pub(crate) use traces::TraceSettings;
 pub(crate) use watch::{WatchCall, WatchDoor};
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ use utoipa::openapi::Required;
 
 use crate::{
     auth::Auth,
-    bus::{Bus, BusEvent},
+    bus::Bus,
     clock::Clock,
     config::FetchConfig,
     health::Health,
@@ -55,6 +55,7 @@ use crate::{
     milestones::Milestones,
     objects::Objects,
     store::{Outcome, Store, StoreError},
+    traces,
     watch::{self, HubWatch, WatchHub},
 };
 
@@ -107,9 +108,9 @@ impl App {
     {
         let (write, bus) = (write(Arc::clone(&self.store)), Arc::clone(&self.bus));
         self.see_through(async move {
-            let outcome = write.await?;
+            let outcome = write.instrument(traces::commit()).await?;
             if !outcome.moved.is_empty() {
-                bus.publish(BusEvent::Moved(outcome.moved));
+                traces::publish(&*bus, outcome.moved);
             }
             Ok(outcome.value)
         })

@@ -50,6 +50,8 @@ pub use server::{PrivateTlsError, private_tls};
 
 mod telemetry;
 
+mod traces;
+
 mod upkeep;
 
 mod fetch;

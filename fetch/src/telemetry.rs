@@ -113,7 +113,7 @@ pub(crate) fn bus_gap() {
 }
 
 /// A method that a client made up is no label of its own.
-fn method_word(method: &Method) -> &'static str {
+pub(crate) fn method_word(method: &Method) -> &'static str {
     const KNOWN: [Method; 7] = [
         Method::GET,
         Method::HEAD,
@@ -141,6 +141,7 @@ fn install() -> Option<PrometheusHandle> {
         .ok()?;
     describe();
     begin_at_zero();
+    nudge_trace::begin_counting();
     Some(recorder)
 }
 

@@ -119,6 +119,7 @@ const OTHER_STORES: &str = "nudge_signal_watch_other_stores_total";
 impl Telemetry {
     pub(crate) fn new() -> Self {
         describe();
+        nudge_trace::begin_counting();
         let violation = CloseCode::ProtocolViolation.as_str_name();
         counter!("nudge_signal_errors_total", "code" => violation).increment(0);
         counter!(OTHER_STORES).increment(0);

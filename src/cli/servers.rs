@@ -7,7 +7,7 @@ use crate::{
     failure::Failure,
     settings::{
         ApiSettings, BusSettings, DeviceListener, MediaSettings, PrivateListener, PublicListeners,
-        SignalOperator, Stopping, StoreSettings, WatchCall, WatchDoor,
+        SignalOperator, Stopping, StoreSettings, TraceSettings, WatchCall, WatchDoor,
     },
 };
 
@@ -46,6 +46,8 @@ pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) stopping: Stopping,
     #[command(flatten)]
+    pub(crate) traces: TraceSettings,
+    #[command(flatten)]
     pub(crate) start: Start,
 }
 
@@ -78,6 +80,8 @@ pub(crate) struct FetchNode {
     #[command(flatten)]
     pub(crate) stopping: Stopping,
     #[command(flatten)]
+    pub(crate) traces: TraceSettings,
+    #[command(flatten)]
     pub(crate) start: Start,
 }
 
@@ -106,6 +110,8 @@ pub(crate) struct SignalNode {
     pub(crate) watch: WatchCall,
     #[command(flatten)]
     pub(crate) stopping: Stopping,
+    #[command(flatten)]
+    pub(crate) traces: TraceSettings,
     #[command(flatten)]
     pub(crate) start: Start,
 }

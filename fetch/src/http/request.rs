@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     limits::{REQUEST_ID_BYTES_MAX, REQUEST_TIMEOUT},
-    telemetry,
+    telemetry, traces,
 };
 
 pub(super) async fn finish(request: Request, next: Next) -> Response {
@@ -31,7 +31,9 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     let route = route.map_or("none", MatchedPath::as_str).to_owned();
     let request_id = request_id(request.headers());
     let span = tracing::info_span!("request", %request_id, %method, route);
-    let mut response = next.run(request).instrument(span).await;
+    // Below the log's span, so that what is logged within has both.
+    let traced = span.in_scope(|| traces::request(&method, &route, &request_id, request.headers()));
+    let mut response = next.run(request).instrument(traced.clone()).instrument(span).await;
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
         if let Some(cause) = &refusal.cause {
             tracing::error!(%request_id, %method, path, cause, "a request failed");
@@ -42,6 +44,7 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     let elapsed = started.elapsed();
     let elapsed_ms = elapsed.as_millis() as u64;
     tracing::debug!(%request_id, %method, path, status, elapsed_ms, "answered");
+    traces::answered(&traced, status);
     telemetry::answered(&method, route, status, elapsed);
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -23,6 +23,7 @@ use crate::{
     clock::Clock,
     milestones::Milestones,
     store::{Moved, Store},
+    traces::Telling,
 };
 
 /// Serves the watch.
@@ -254,12 +255,29 @@ impl WatchHub {
             self.learn_epoch(epoch);
         }
         let now = self.clock.now();
-        for moved in all {
-            let is_held = self.held().tell_head(&moved);
-            if let Some(message_id) = moved.notice.message_id.filter(|_| is_held) {
-                self.milestones.told_signal(message_id, moved.user_id, now);
+        // What one request moved comes together.
+        for moved in all.chunk_by(|one, next| one.trace == next.trace) {
+            let telling = self.begin_telling(moved);
+            let mut told = 0;
+            for moved in moved {
+                let moved = Moved { trace: telling.trace, ..*moved };
+                let is_held = self.held().tell_head(&moved);
+                told += usize::from(is_held);
+                if let Some(message_id) = moved.notice.message_id.filter(|_| is_held) {
+                    self.milestones.told_signal(message_id, moved.user_id, now);
+                }
             }
+            telling.end(told);
         }
+    }
+
+    fn begin_telling(&self, moved: &[Moved]) -> Telling {
+        let trace = moved.first().and_then(|moved| moved.trace);
+        let is_held = trace.is_some() && {
+            let held = self.held();
+            moved.iter().any(|moved| !held.sessions(moved.user_id).is_empty())
+        };
+        Telling::begin(trace, moved, is_held)
     }
 
     /// Ends the tokens on this node whether or not it holds a session, and lets go of what it holds.

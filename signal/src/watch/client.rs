@@ -10,7 +10,7 @@ use nudge_proto::{
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{downward, upward::Upward};
+use super::{downward, traced::Traced, upward::Upward};
 use crate::{
     limits::{
         WATCH_MOVE_CHECK, WATCH_OPEN_TIMEOUT, WATCH_RETRY_MAX, WATCH_RETRY_MIN, WATCH_WELL_AFTER,
@@ -145,8 +145,9 @@ impl WatchClient {
     }
 
     fn apply(&self, stream: StreamNumber, items: Vec<Down>) {
+        let mut traced = Traced::default();
         for item in items {
-            downward::apply(&self.node, stream, item);
+            downward::apply(&self.node, stream, item, &mut traced);
         }
     }
 

@@ -6,13 +6,14 @@ use nudge_proto::{
     watch::{Down, SessionKey},
 };
 
+use super::traced::Traced;
 use crate::{
     node::Node,
     seat::{Seat, StreamNumber},
 };
 
 /// Applies what `stream` told.
-pub(super) fn apply(node: &Node, stream: StreamNumber, item: Down) {
+pub(super) fn apply(node: &Node, stream: StreamNumber, item: Down, traced: &mut Traced) {
     match item {
         Down::Keys(keys) => node.set_keys(keys),
         Down::Held { session, generation, epoch, head } => {
@@ -29,8 +30,9 @@ pub(super) fn apply(node: &Node, stream: StreamNumber, item: Down) {
         Down::Displaced { session, code } => {
             with_session(node, session, |seat| seat.end(code));
         }
-        Down::Head { user_id, notice, except_device_id, trace: _ } => {
-            tell_head(node, user_id, notice, except_device_id);
+        Down::Head { user_id, notice, except_device_id, trace } => {
+            traced.begin(trace, notice.message_id);
+            traced.add(tell_head(node, user_id, notice, except_device_id));
         }
         Down::Typing { to, typing } => {
             node.registry.for_user(to, |seat| seat.show_typing(typing));
@@ -50,14 +52,23 @@ fn with_session(node: &Node, session: SessionKey, tell: impl FnOnce(&Seat)) {
     }
 }
 
-fn tell_head(node: &Node, user_id: UserId, notice: Notice, except_device_id: Option<DeviceId>) {
+/// How many sessions get a notice.
+fn tell_head(
+    node: &Node,
+    user_id: UserId,
+    notice: Notice,
+    except_device_id: Option<DeviceId>,
+) -> usize {
+    let mut notified = 0;
     node.registry.for_user(user_id, |seat| {
         if except_device_id.is_some() && device_of(seat) == except_device_id {
             seat.advance(notice.head);
         } else {
             seat.notify(notice);
+            notified += 1;
         }
     });
+    notified
 }
 
 fn revoke(node: &Node, user_id: UserId, device_id: Option<DeviceId>) {
