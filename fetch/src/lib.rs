@@ -12,7 +12,8 @@
 //! - [`http`]: the API
 //! - `readiness`: whom health asks
 //! - `server`: connections; `upkeep`: what runs by itself; `durable`: directories;
-//!   `telemetry`: what is counted; [`milestones`]: what became of messages; [`health`]: what is missing
+//!   `telemetry`: what is counted; `traces`: the spans that are exported; [`milestones`]: what became of
+//!   messages; [`health`]: what is missing
 //! - [`Fetch`]: all of it, started
 
 pub mod config;

@@ -14,7 +14,7 @@ use crate::{
 /// Run the whole server in one process, with nothing installed
 ///
 /// SQLite and a folder for the media; signaling for the devices, the HTTP API, and health for the
-/// operator, each on a listener of its own. A flag is stronger than its NUDGE_* variable, which is
+/// operator, each on a listener of its own. A flag is stronger than its variable, which is
 /// stronger than the file given with --config.
 ///
 /// SIGTERM and Ctrl-C send the clients away, let requests in flight finish, and end with status 0; once

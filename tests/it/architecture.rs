@@ -12,8 +12,9 @@ use serde_json::Value;
 /// Which of the workspace's crates each may use outside its tests.
 const ARROWS: &[(&str, &[&str])] = &[
     ("nudge-proto", &[]),
-    ("nudge-signal", &["nudge-proto"]),
-    ("nudge-fetch", &["nudge-proto"]),
+    ("nudge-trace", &["nudge-proto"]),
+    ("nudge-signal", &["nudge-proto", "nudge-trace"]),
+    ("nudge-fetch", &["nudge-proto", "nudge-trace"]),
     ("nudge-server", &["nudge-proto", "nudge-signal", "nudge-fetch"]),
     ("nudge-client-sdk", &["nudge-proto"]),
     ("nudge-test-servers", &[]),
@@ -28,7 +29,17 @@ const ARROWS: &[(&str, &[&str])] = &[
             "nudge-test-servers",
         ],
     ),
-    ("nudge", &["nudge-proto", "nudge-signal", "nudge-fetch", "nudge-server", "nudge-client-sdk"]),
+    (
+        "nudge",
+        &[
+            "nudge-proto",
+            "nudge-trace",
+            "nudge-signal",
+            "nudge-fetch",
+            "nudge-server",
+            "nudge-client-sdk",
+        ],
+    ),
 ];
 
 /// Which crates alone may name an outside one, tests included.
@@ -38,6 +49,9 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("async-nats", &["nudge-fetch"]),
     ("tonic", &["nudge-proto", "nudge-fetch", "nudge-signal"]),
     ("axum", &["nudge-fetch", "nudge-signal"]),
+    ("opentelemetry", &["nudge-trace"]),
+    ("opentelemetry_sdk", &["nudge-trace"]),
+    ("tracing-opentelemetry", &["nudge-trace"]),
     ("openssl", &[]),
 ];
 
@@ -79,9 +93,16 @@ fn each_outside_crate_stays_in_its_room() {
 fn the_sdk_never_pulls_in_the_server() {
     let tree =
         cargo(&["tree", "--package", "nudge-client-sdk", "--edges", "normal", "--prefix", "none"]);
-    for server in
-        ["axum", "tonic", "object_store", "nudge-fetch", "nudge-signal", "nudge-server", "openssl"]
-    {
+    for server in [
+        "axum",
+        "tonic",
+        "object_store",
+        "nudge-fetch",
+        "nudge-signal",
+        "nudge-server",
+        "nudge-trace",
+        "openssl",
+    ] {
         let found = tree.lines().any(|line| line.split(' ').next() == Some(server));
         assert!(!found, "the SDK pulls in {server}");
     }
@@ -94,6 +115,7 @@ fn no_source_file_ate_everything() {
     for folder in [
         "src",
         "proto/src",
+        "trace/src",
         "signal/src",
         "fetch/src",
         "server/src",

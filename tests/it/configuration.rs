@@ -64,6 +64,8 @@ fn bad_settings_end_with_one_line_and_status_2() {
             .map(ToString::to_string)
             .collect::<Vec<_>>()
     };
+    let traced =
+        |words: &[&str]| fetch(&[&["--otlp-endpoint", "http://127.0.0.1:1"], words].concat());
     let media = path("media");
     let expired = expired_certificate(folder.path());
     let cases: Vec<Case<'_>> = vec![
@@ -104,6 +106,12 @@ fn bad_settings_end_with_one_line_and_status_2() {
         (fetch(&["--heartbeat-s", "5"]), &[], "30 to 600"),
         (fetch(&["--drain-delay-s", "301"]), &[], "0 to 300"),
         (fetch(&["--log", "nudge_fetch=lound"]), &[], "--log"),
+        (fetch(&["--otlp-endpoint", "grpc://me:hush@collector:4317"]), &[], "http://HOST:4318"),
+        (fetch(&[]), &[("OTEL_EXPORTER_OTLP_ENDPOINT", "hush:4318")], "http://HOST:4318"),
+        (traced(&["--otlp-headers", "key"]), &[], "--otlp-headers"),
+        (traced(&[]), &[("OTEL_EXPORTER_OTLP_HEADERS", "x key=hush")], "NAME=VALUE"),
+        (traced(&["--otlp-headers-file", &path("none")]), &[], "cannot read"),
+        (traced(&["--trace-ratio", "2"]), &[], "from 0 to 1"),
         (fetch(&["--config", &config("none.toml")]), &[], "cannot read"),
         (fetch(&["--config", &config("unknown.toml")]), &[], "histroy_days"),
         (fetch(&["--config", &config("number.toml")]), &[], "--history-days"),

@@ -22,4 +22,5 @@ mod serve;
 mod signaling;
 mod stopping;
 mod terminal;
+mod traces;
 mod transfers;

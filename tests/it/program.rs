@@ -14,7 +14,8 @@ pub(crate) const NUDGE: &str = env!("CARGO_BIN_EXE_nudge");
 pub(crate) fn nudge<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(NUDGE);
     command.args(arguments).stdin(Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("NUDGE_")) {
+    let is_setting = |name: &str| name.starts_with("NUDGE_") || name.starts_with("OTEL_");
+    for (name, _) in std::env::vars().filter(|(name, _)| is_setting(name)) {
         command.env_remove(name);
     }
     command

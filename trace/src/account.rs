@@ -13,7 +13,7 @@ use crate::limits::COMPLAINT_INTERVAL;
 pub fn begin_counting() {
     describe_counter!(
         SPANS_TOTAL,
-        "Spans of traces: exported, refused by the collector, or lost for want of room."
+        "Spans of traces: exported, refused by the collector, or lost for want of room or time."
     );
     for outcome in ["exported", "refused", "lost"] {
         counter!(SPANS_TOTAL, "outcome" => outcome).increment(0);
