@@ -1,4 +1,4 @@
-//! P1 to P6 on a cluster whose parts die: the short form of `scripts/chaos`.
+//! P1 to P4 and P6 on a cluster whose parts die: the short form of `scripts/chaos`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use nudge_harness::{
 use crate::program::NUDGE;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p1_to_p6_hold_for_50_people_while_every_part_of_a_cluster_fails() {
+async fn p1_to_p4_and_p6_hold_for_50_people_while_every_part_of_a_cluster_fails() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let cluster = Cluster::builder(NUDGE).nodes(2, 2).start().await.unwrap();

@@ -64,8 +64,7 @@ impl Faults {
     pub(super) async fn stop(&mut self) -> Result<(), ClusterError> {
         self.stop.cancel();
         match self.task.take() {
-            // One that panicked was seen to panic.
-            Some(task) => task.await.unwrap_or(Ok(())),
+            Some(task) => task.await?,
             None => Ok(()),
         }
     }
@@ -86,11 +85,11 @@ async fn run(shared: Arc<Shared>, plan: Plan, stop: CancellationToken) -> Result
         let shared = Arc::clone(&shared);
         outages.spawn(async move { shared.outage(step).await });
         while let Some(ended) = outages.try_join_next() {
-            ended.unwrap_or(Ok(()))?;
+            ended??;
         }
     }
     while let Some(ended) = outages.join_next().await {
-        ended.unwrap_or(Ok(()))?;
+        ended??;
     }
     Ok(())
 }
@@ -215,11 +214,7 @@ async fn supervise(node: &mut Node) -> Result<(), ClusterError> {
 async fn blocking(
     work: impl FnOnce() -> Result<(), ServerError> + Send + 'static,
 ) -> Result<(), ClusterError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done?),
-        // It panicked, and said so.
-        Err(_) => Ok(()),
-    }
+    Ok(tokio::task::spawn_blocking(work).await??)
 }
 
 /// A node that does not come back within this time is broken.

@@ -26,6 +26,9 @@ pub enum ClusterError {
         /// Why.
         source: reqwest::Error,
     },
+    /// What was done to the cluster ended in a panic: whether it was done is not known.
+    #[error("what was done to the cluster panicked: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
     /// A port, a folder or a proxy cannot be had.
     #[error("cannot prepare the cluster: {0}")]
     Io(#[from] io::Error),
