@@ -93,7 +93,13 @@ async fn heard(listener: &mut BusListener, number: u64) {
 fn moved(user_id: UserId, head: u64) -> BusEvent {
     let notice =
         Notice { head: InboxSeq(head), message_id: Some(MessageId::random()), ..Notice::default() };
-    BusEvent::Moved(vec![Moved { user_id, epoch: Some(Epoch(1)), notice, except_device_id: None }])
+    BusEvent::Moved(vec![Moved {
+        user_id,
+        epoch: Some(Epoch(1)),
+        notice,
+        except_device_id: None,
+        trace: None,
+    }])
 }
 
 fn micros(time: Duration) -> u64 {
