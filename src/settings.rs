@@ -6,7 +6,7 @@
 //!
 //! # Layout, in reading order
 //!
-//! - `store`, `bus`, `api`, `listeners`, `watch`, `stopping`, `traces`: the groups
+//! - `store`, `redirect`, `bus`, `api`, `listeners`, `watch`, `stopping`, `traces`: the groups
 //! - `secret`: what is also read from a file, and never printed
 //! - `file`: from keys of the configuration file to flags
 //! - `role`: all questions of a command answered
@@ -15,6 +15,7 @@ mod api;
 mod bus;
 mod file;
 mod listeners;
+mod redirect;
 mod role;
 mod secret;
 mod stopping;

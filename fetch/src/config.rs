@@ -8,6 +8,7 @@ use crate::{
     auth::AdminToken,
     bus::BusConfig,
     limits::WATCH_MOVE_TIME,
+    media::redirect::RedirectRules,
     objects::ObjectsConfig,
     store::{Database, MediaQuota, Retention, SQLITE_FILE},
 };
@@ -21,6 +22,8 @@ pub struct FetchConfig {
     pub database: Database,
     /// Where the bytes of media lie.
     pub objects: ObjectsConfig,
+    /// Which downloads go to the object store itself; without it none.
+    pub redirect: Option<RedirectConfig>,
     /// How this node tells the others what moved.
     pub bus: BusConfig,
     /// Where the API listens.
@@ -51,6 +54,15 @@ pub struct FetchConfig {
     pub discovery: DiscoveryConfig,
     /// Every held device is looked up again once in this time.
     pub heartbeat: Duration,
+}
+
+/// Which downloads go to the object store itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectConfig {
+    /// Who is redirected.
+    pub rules: RedirectRules,
+    /// The object store's endpoint as clients know it, if it is another one than this node's.
+    pub endpoint: Option<String>,
 }
 
 /// Who may open a watch. Without any condition the private listener must be on loopback.
@@ -110,6 +122,7 @@ impl FetchConfig {
             data_dir,
             database: Database::default(),
             objects: ObjectsConfig::default(),
+            redirect: None,
             bus: BusConfig::default(),
             public: loopback,
             private: loopback,

@@ -11,7 +11,7 @@ use crate::{
     config::FetchConfig,
     durable::make_directory,
     health::Health,
-    http::{App, private_router, public_router},
+    http::{App, Redirects, private_router, public_router},
     limits::{DETACHED_WRITES_MAX, UPLOAD_IDLE_TIMEOUT, UPLOAD_TIME},
     media::{MediaLimits, Uploads},
     milestones::Milestones,
@@ -166,6 +166,10 @@ impl Fetch {
             Some(objects) => objects,
             None => objects::open(&config.objects, &config.objects_path(), &store).await?,
         };
+        let redirect = config.redirect.clone();
+        let redirects =
+            redirect.map(|redirect| Redirects::new(redirect, &config.objects)).transpose();
+        let redirects = redirects.map_err(ObjectError::from)?;
         let (bus, own_bus) = match bus {
             Some(bus) => (bus, None),
             None => {
@@ -203,6 +207,7 @@ impl Fetch {
             store_id: StoreId(store_id),
             objects,
             granted: Arc::default(),
+            redirects,
             uploads: uploads.clone(),
             bus,
             auth,

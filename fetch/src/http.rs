@@ -60,6 +60,7 @@ use crate::{
 };
 
 pub use error::ApiError;
+pub use media::Redirects;
 pub use typists::Typists;
 
 /// What every handler may use.
@@ -73,6 +74,8 @@ pub struct App {
     pub objects: Arc<dyn Objects>,
     /// Who may read which of them, a moment ago.
     pub granted: Arc<Granted>,
+    /// Where downloads go to the object store itself.
+    pub redirects: Option<Redirects>,
     /// Takes media in.
     pub uploads: Uploads,
     /// What is told after a commit.

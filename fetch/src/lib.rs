@@ -44,6 +44,9 @@ pub mod milestones;
 
 pub mod durable;
 
+mod network;
+pub use network::{InvalidNetwork, Network};
+
 mod readiness;
 
 mod server;

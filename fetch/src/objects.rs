@@ -33,7 +33,7 @@ pub use ledger::StoreLedger;
 pub use local::LocalObjects;
 pub use marker::{Owner, PlaceError};
 pub use open::open;
-pub use remote::{ConnectError, MEDIUM_BYTES_MAX, RemoteObjects};
+pub use remote::{ConnectError, MEDIUM_BYTES_MAX, RemoteObjects, SignedRead, Signer};
 
 /// Bytes as they are read: bounded chunks, each read when it is asked for.
 pub type ByteStream = BoxStream<'static, Result<Bytes, ObjectError>>;

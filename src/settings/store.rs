@@ -11,7 +11,7 @@ use nudge_fetch::{
     },
 };
 
-use super::secret::secret;
+use super::{redirect::RedirectSettings, secret::secret};
 use crate::failure::Failure;
 
 /// Where everything but the media is kept.
@@ -71,6 +71,8 @@ pub(crate) struct MediaSettings {
     #[arg(long, env = "NUDGE_SHARED_DIRECTORY", num_args = 0..=1,
         default_missing_value = "true", default_value = "false", action = clap::ArgAction::Set)]
     pub(crate) shared_directory: bool,
+    #[command(flatten)]
+    pub(crate) redirect: RedirectSettings,
 }
 
 /// When a message comes into the inboxes.
@@ -161,6 +163,7 @@ impl MediaSettings {
             }
             Some(path) => ObjectsConfig::Directory { path: path.into(), is_shared },
         };
+        config.redirect = self.redirect.config();
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod body;
 mod content;
 mod headers;
 pub(super) mod links;
+mod redirect;
 
 use axum::{
     body::Body as HttpBody,
@@ -20,7 +21,7 @@ use super::{
     extract::{ApiResult, Path},
 };
 use crate::{
-    auth::Caller,
+    auth::{Caller, Peer},
     limits::CONTENT_DIGEST_BYTES_MAX,
     media::{
         MediaError, RunningDigest,
@@ -36,12 +37,14 @@ use body::MediaBody;
 use content::Content;
 use headers::{CONTENT_DIGEST, REPR_DIGEST, put, put_handling, put_type, put_validators};
 use links::Reader;
+pub use redirect::Redirects;
 
 /// A medium, or the parts of it that Range names.
 pub(super) async fn download(
     State(app): State<App>,
     Reader(caller): Reader,
     Path(id): Path<MediumId>,
+    peer: Peer,
     method: Method,
     headers: HeaderMap,
 ) -> ApiResult {
@@ -77,6 +80,14 @@ pub(super) async fn download(
             return Err(unsatisfiable(medium.size, excessive));
         }
     };
+    // HEAD is for who wants to know what we know of it.
+    if content.pieces.len() == 1
+        && method == Method::GET
+        && let Some(redirects) = &app.redirects
+        && let Some(redirect) = redirects.answer(&medium, peer, &headers).await
+    {
+        return Ok(redirect);
+    }
     let mut response = content.status.into_response();
     describe(&medium, &validators, &content, &headers, response.headers_mut());
     if method == Method::HEAD {

@@ -49,6 +49,16 @@ impl RemoteConfig {
         Self::new(url, variables.collect())
     }
 
+    /// The same at another endpoint.
+    pub(super) fn with_endpoint(&self, endpoint: &str) -> Self {
+        const NAMES: [&str; 4] =
+            ["aws_endpoint", "aws_endpoint_url", "aws_endpoint_url_s3", "google_base_url"];
+        let name = if self.url.scheme() == "gs" { "google_base_url" } else { "aws_endpoint" };
+        let others = self.options.iter().filter(|(name, _)| !NAMES.contains(&name.as_str()));
+        let own = (name.to_owned(), endpoint.to_owned());
+        Self { url: self.url.clone(), options: others.cloned().chain([own]).collect() }
+    }
+
     /// An object store with options of the caller's own.
     ///
     /// # Errors

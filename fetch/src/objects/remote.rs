@@ -28,6 +28,7 @@ mod layout;
 mod marked;
 mod place;
 mod read;
+mod signed;
 mod writer;
 
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -47,6 +48,7 @@ use place::Place;
 
 pub use failure::ConnectError;
 pub use layout::MEDIUM_BYTES_MAX;
+pub use signed::{SignedRead, Signer};
 
 /// Objects in an object store.
 #[derive(Debug)]

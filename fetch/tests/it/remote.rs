@@ -7,6 +7,7 @@ mod http;
 mod memory;
 mod node;
 mod outages;
+mod redirect;
 mod resuming;
 mod two_nodes;
 

@@ -12,6 +12,8 @@ use crate::{
 pub(super) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 /// RFC 9530, section 2.
 pub(super) const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+/// The content never changes, and is for this user only (RFC 9111, section 5.2.2; RFC 8246).
+pub(super) const CACHE_CONTROL: &str = "private, max-age=31536000, immutable, no-transform";
 /// The unit of ranges.
 pub(super) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 
@@ -20,10 +22,7 @@ pub(super) const BYTES: HeaderValue = HeaderValue::from_static("bytes");
 pub(super) fn put_validators(headers: &mut HeaderMap, validators: &Validators) {
     headers.typed_insert(validators.etag());
     headers.typed_insert(validators.last_modified());
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("private, max-age=31536000, immutable, no-transform"),
-    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
     headers.insert(header::VARY, HeaderValue::from_static("authorization"));
 }
 

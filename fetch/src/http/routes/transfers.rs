@@ -139,6 +139,12 @@ pub(in crate::http) fn download() -> Api {
             Required::False,
             "RFC 9530: `sha-256=1` asks for the digest of one part of 8 MiB at most.",
         )
+        .takes_header(
+            "Prefer",
+            Required::False,
+            "RFC 7240: `redirect` or `redirect=no`, where the operator has an object store.",
+        )
+        .answers_nothing(307, "It is at the URL of Location for some minutes, for whoever asks.")
         .answers_bytes(200, "All of it.")
         .answers_bytes(206, "The part; several as multipart/byteranges.")
         .says("ETag", "The SHA-256 in hex.")

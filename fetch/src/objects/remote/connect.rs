@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use object_store::{
     BackoffConfig, ClientOptions, ObjectStore, ObjectStoreScheme, RetryConfig,
     aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder,
-    multipart::MultipartStore, path::Path,
+    multipart::MultipartStore, path::Path, signer::Signer,
 };
 
 use super::failure::ConnectError;
@@ -16,6 +16,8 @@ use crate::objects::RemoteConfig;
 pub(super) struct Backend {
     pub(super) objects: Arc<dyn ObjectStore>,
     pub(super) multiparts: Arc<dyn MultipartStore>,
+    /// Where URLs can be signed that say how their answer is to be treated.
+    pub(super) signer: Option<Arc<dyn Signer>>,
     pub(super) prefix: Path,
     /// For a person: without credentials.
     pub(super) name: String,
@@ -88,14 +90,15 @@ pub(super) fn connect(config: &RemoteConfig, patience: Patience) -> Result<Backe
                 }
             }
             let client = Arc::new(builder.build().map_err(failed)?);
-            Backend { objects: client.clone(), multiparts: client, prefix, name: url }
+            let signer: Option<Arc<dyn Signer>> = Some(client.clone());
+            Backend { objects: client.clone(), multiparts: client, signer, prefix, name: url }
         }};
     }
     check_http(config).map_err(&refuse)?;
     match config.url.scheme() {
         "s3" => Ok(build!(AmazonS3Builder, "aws_")),
         "gs" => Ok(build!(GoogleCloudStorageBuilder, "google_")),
-        "az" => Ok(build!(MicrosoftAzureBuilder, "azure_")),
+        "az" => Ok(Backend { signer: None, ..build!(MicrosoftAzureBuilder, "azure_") }),
         other => Err(refuse(format!("the scheme {other} is unknown"))),
     }
 }

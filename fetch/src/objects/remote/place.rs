@@ -48,11 +48,11 @@ impl Place {
     }
 
     pub(super) fn media(&self) -> Path {
-        self.backend.prefix.clone().join("media")
+        media(&self.backend.prefix)
     }
 
     pub(super) fn path(&self, id: MediumId, name: &ObjectName) -> Path {
-        self.media().join(id.to_string()).join(name.as_str())
+        object_path(&self.backend.prefix, id, name)
     }
 
     /// Writes a new object.
@@ -210,6 +210,15 @@ impl Place {
     fn multiparts(&self) -> &dyn MultipartStore {
         self.backend.multiparts.as_ref()
     }
+}
+
+/// Where an object lies beneath a prefix.
+pub(super) fn object_path(prefix: &Path, id: MediumId, name: &ObjectName) -> Path {
+    media(prefix).join(id.to_string()).join(name.as_str())
+}
+
+fn media(prefix: &Path) -> Path {
+    prefix.clone().join("media")
 }
 
 fn found(media: &Path, path: &Path) -> Option<Found> {
