@@ -1,61 +1,73 @@
-//! A node's certificate, which is read again on SIGHUP.
+//! A node's certificates, which are read again on SIGHUP.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use nudge_signal::Certificates;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{failure::Failure, tls::TlsSource};
 
-/// A certificate, if the node has one, and what asks for reading it again.
-#[derive(Debug)]
-pub(crate) struct Renewed {
-    tls: Option<(TlsSource, Arc<Certificates>)>,
-    hang_up: Signal,
+/// A certificate in use, and the files that it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Certificate {
+    source: TlsSource,
+    in_use: Arc<Certificates>,
 }
 
-impl Renewed {
+impl Certificate {
     /// Reads it for the first time.
-    pub(crate) fn load(source: Option<TlsSource>) -> Result<Self, Failure> {
-        let tls = match source {
-            None => None,
-            Some(source) => {
-                let certificates = source.load()?;
-                Some((source, certificates))
-            }
-        };
-        Ok(Self { tls, hang_up: signal(SignalKind::hangup())? })
+    pub(crate) fn load(source: TlsSource) -> Result<Self, Failure> {
+        Ok(Self { in_use: source.load()?, source })
     }
 
-    /// What listeners ask in every handshake.
-    pub(crate) fn certificates(&self) -> Option<Arc<Certificates>> {
-        self.tls.as_ref().map(|(_, certificates)| Arc::clone(certificates))
+    /// What is asked in every handshake.
+    pub(crate) fn in_use(&self) -> Arc<Certificates> {
+        Arc::clone(&self.in_use)
     }
 
     /// The same for HTTP.
-    pub(crate) fn https(&self) -> Option<Arc<rustls::ServerConfig>> {
-        let builder = || rustls::ServerConfig::builder().with_no_client_auth();
-        self.certificates()
-            .map(|certificates| Arc::new(builder().with_cert_resolver(certificates as _)))
+    pub(crate) fn https(&self) -> Arc<rustls::ServerConfig> {
+        let builder = rustls::ServerConfig::builder().with_no_client_auth();
+        Arc::new(builder.with_cert_resolver(self.in_use() as _))
     }
 
-    /// Waits for `end`; meanwhile SIGHUP reads the certificate again.
+    /// Its file.
+    pub(crate) fn path(&self) -> &Path {
+        self.source.certificate()
+    }
+
+    /// The old one goes on serving when the new one is unusable.
+    fn reload(&self) {
+        if let Err(failure) = self.source.reload(&self.in_use) {
+            tracing::error!(%failure, "a certificate was not reloaded");
+        }
+    }
+}
+
+/// What asks for reading certificates again.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    certificates: Vec<Certificate>,
+    hang_up: Signal,
+}
+
+impl Reload {
+    /// Listens from here on.
+    pub(crate) fn of(
+        certificates: impl IntoIterator<Item = Option<Certificate>>,
+    ) -> Result<Self, Failure> {
+        let certificates = certificates.into_iter().flatten().collect();
+        Ok(Self { certificates, hang_up: signal(SignalKind::hangup())? })
+    }
+
+    /// Waits for `end`; meanwhile SIGHUP reads the certificates again.
     pub(crate) async fn until(&mut self, end: impl Future<Output = ()>) {
         tokio::pin!(end);
         loop {
             tokio::select! {
                 () = &mut end => return,
-                _ = self.hang_up.recv() => self.reload(),
+                _ = self.hang_up.recv() => self.certificates.iter().for_each(Certificate::reload),
             }
-        }
-    }
-
-    /// The old certificate goes on serving when the new one is unusable.
-    fn reload(&self) {
-        if let Some((source, certificates)) = &self.tls
-            && let Err(failure) = source.reload(certificates)
-        {
-            tracing::error!(%failure, "the certificate was not reloaded");
         }
     }
 }

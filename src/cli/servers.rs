@@ -18,7 +18,7 @@ use crate::{
 /// stronger than the file given with --config.
 ///
 /// SIGTERM and Ctrl-C send the clients away, let requests in flight finish, and end with status 0; once
-/// more, and what is open is cut off. SIGHUP reads the certificate again. What was acknowledged is on disk, whatever ends the server.
+/// more, and what is open is cut off. SIGHUP reads the certificates again. What was acknowledged is on disk, whatever ends the server.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -55,7 +55,7 @@ pub(crate) struct Serve {
 ///
 /// Several share one database in Postgres and one object store; devices keep their connection with
 /// "nudge signal". SIGTERM makes the node unready; after --drain-delay-s it sends its signal nodes
-/// elsewhere, lets requests in flight finish, and ends with status 0. SIGHUP reads the certificate again.
+/// elsewhere, lets requests in flight finish, and ends with status 0. SIGHUP reads the certificates again.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -89,7 +89,7 @@ pub(crate) struct FetchNode {
 ///
 /// It holds no credentials but the watch secret, and learns everything from the fetch nodes. SIGTERM
 /// makes the node unready; after --drain-delay-s it sends its clients elsewhere, spread over a while, and
-/// ends with status 0. SIGHUP reads the certificate again.
+/// ends with status 0. SIGHUP reads the certificates again.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

@@ -2,17 +2,21 @@ use nudge_fetch::{Fetch, FetchParts};
 use serde_json::json;
 
 use crate::{
-    certificate::Renewed, cli::FetchNode, failure::Failure, machine, settings::FetchRole,
+    certificate::{Certificate, Reload},
+    cli::FetchNode,
+    failure::Failure,
+    machine,
+    settings::FetchRole,
     stop::Stop,
 };
 
 pub(crate) async fn run(node: FetchNode) -> Result<(), Failure> {
     let as_json = node.start.json;
-    let FetchRole { mut fetch, tls, drain_delay } = FetchRole::resolve(node)?;
+    let FetchRole { mut fetch, tls, internal, drain_delay } = FetchRole::resolve(node)?;
     let mut stop = Stop::new()?;
     machine::make_room();
-    let mut certificate = Renewed::load(tls)?;
-    fetch.tls = certificate.https();
+    fetch.tls = tls.as_ref().map(Certificate::https);
+    let mut reload = Reload::of([tls, internal])?;
     let fetch = Fetch::start_with(fetch, FetchParts::default()).await;
     let fetch = fetch.map_err(Failure::configuration)?;
     if as_json {
@@ -27,7 +31,7 @@ pub(crate) async fn run(node: FetchNode) -> Result<(), Failure> {
         println!("  operator, watch  {}", fetch.private_addr());
         println!("Stop with SIGTERM.");
     }
-    certificate.until(stop.asked()).await;
+    reload.until(stop.asked()).await;
     fetch.drain();
     stop.linger(drain_delay).await;
     stop.finish(fetch.shutdown()).await;

@@ -1,8 +1,8 @@
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::Serve, failure::Failure, machine, settings::Embedded, stop::Stop, system::System,
+    certificate::Reload, cli::Serve, failure::Failure, machine, settings::Embedded, stop::Stop,
+    system::System,
 };
 
 pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
@@ -11,11 +11,12 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
     let (data_dir, drain_delay) = (settings.fetch.data_dir.clone(), settings.drain_delay);
     let mut stop = Stop::new()?;
     machine::make_room();
-    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut reload = Reload::of([settings.tls.clone(), settings.internal.clone()])?;
+    let certificate =
+        settings.tls.as_ref().map(|certificate| certificate.path().display().to_string());
     let system = System::start(settings).await?;
     let server = system.server();
     let (url, fetch, signal_addr) = (server.url(), server.fetch(), server.front().signal);
-    let certificate = system.certificate().map(|source| source.certificate().display().to_string());
     if as_json {
         let ready = json!({
             "url": url,
@@ -36,17 +37,7 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failure> {
         }
         println!("Stop with Ctrl-C.");
     }
-    loop {
-        tokio::select! {
-            () = stop.asked() => break,
-            _ = hang_up.recv() => {
-                // The old certificate goes on serving when the new one is unusable.
-                if let Err(failure) = system.reload_certificate() {
-                    tracing::error!(%failure, "the certificate was not reloaded");
-                }
-            }
-        }
-    }
+    reload.until(stop.asked()).await;
     system.drain();
     stop.linger(drain_delay).await;
     stop.finish(system.shutdown()).await;

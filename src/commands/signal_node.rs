@@ -4,22 +4,24 @@ use nudge_signal::{GrpcWatch, Listen, Signal, TlsListen};
 use serde_json::json;
 
 use crate::{
-    certificate::Renewed, cli::SignalNode, failure::Failure, machine, settings::SignalRole,
+    certificate::Reload, cli::SignalNode, failure::Failure, machine, settings::SignalRole,
     stop::Stop,
 };
 
 pub(crate) async fn run(node: SignalNode) -> Result<(), Failure> {
     let as_json = node.start.json;
-    let SignalRole { mut signal, devices, private, watch, tls, drain_delay } =
+    let SignalRole { mut signal, devices, private, watch, tls, internal, drain_delay } =
         SignalRole::resolve(node)?;
     let mut stop = Stop::new()?;
     machine::make_room();
-    let mut certificate = Renewed::load(tls)?;
     let listen = Listen::Address(devices);
-    (signal.tcp, signal.tls) = match certificate.certificates() {
+    (signal.tcp, signal.tls) = match &tls {
         None => (Some(listen), None),
-        Some(certificates) => (None, Some(TlsListen { listen, certificates: certificates as _ })),
+        Some(certificate) => {
+            (None, Some(TlsListen { listen, certificates: certificate.in_use() as _ }))
+        }
     };
+    let mut reload = Reload::of([tls, internal])?;
     signal.private = Some(Listen::Address(private));
     let watch = GrpcWatch::connect(watch).map_err(Failure::configuration)?;
     let signal = Signal::start(signal, Arc::new(watch)).map_err(Failure::configuration)?;
@@ -39,7 +41,7 @@ pub(crate) async fn run(node: SignalNode) -> Result<(), Failure> {
         println!("  operator  {}", name(private));
         println!("Stop with SIGTERM.");
     }
-    certificate.until(stop.asked()).await;
+    reload.until(stop.asked()).await;
     signal.drain();
     stop.linger(drain_delay).await;
     stop.finish(signal.shutdown()).await;

@@ -9,6 +9,7 @@ use nudge_fetch::auth::AdminToken;
 
 use super::secret::{read_file, secret};
 use crate::{
+    certificate::Certificate,
     failure::Failure,
     tls::{TlsSource, write_private},
 };
@@ -108,9 +109,10 @@ impl PublicListeners {
         Ok(heartbeat)
     }
 
-    /// Reads where the certificate is, making one where that is asked for.
-    pub(super) fn tls_source(&self, data_dir: &Path) -> Result<Option<TlsSource>, Failure> {
-        self.tls.as_ref().map(|source| TlsSource::parse(source, data_dir)).transpose()
+    /// Reads the certificate, making one where that is asked for.
+    pub(super) fn certificate(&self, data_dir: &Path) -> Result<Option<Certificate>, Failure> {
+        let load = |source: &String| Certificate::load(TlsSource::parse(source, data_dir)?);
+        self.tls.as_ref().map(load).transpose()
     }
 }
 

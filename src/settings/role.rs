@@ -11,9 +11,9 @@ use super::{
     SignalOperator, StoreSettings, WatchDoor,
 };
 use crate::{
+    certificate::Certificate,
     cli::{FetchNode, Serve, SignalNode},
     failure::Failure,
-    tls::TlsSource,
 };
 
 /// What `nudge serve` runs.
@@ -24,7 +24,9 @@ pub(crate) struct Embedded {
     /// Where signaling listens.
     pub(crate) signal: SocketAddr,
     /// Which certificate, if any.
-    pub(crate) tls: Option<TlsSource>,
+    pub(crate) tls: Option<Certificate>,
+    /// The certificate among nodes, if any.
+    pub(crate) internal: Option<Certificate>,
     /// It serves for this time while it is not ready any more.
     pub(crate) drain_delay: Duration,
 }
@@ -35,7 +37,9 @@ pub(crate) struct FetchRole {
     /// For the content service.
     pub(crate) fetch: FetchConfig,
     /// Which certificate, if any.
-    pub(crate) tls: Option<TlsSource>,
+    pub(crate) tls: Option<Certificate>,
+    /// The certificate among nodes, if any.
+    pub(crate) internal: Option<Certificate>,
     /// It serves for this time while it is not ready any more.
     pub(crate) drain_delay: Duration,
 }
@@ -52,7 +56,9 @@ pub(crate) struct SignalRole {
     /// Where the fetch nodes are.
     pub(crate) watch: GrpcWatchConfig,
     /// Which certificate, if any.
-    pub(crate) tls: Option<TlsSource>,
+    pub(crate) tls: Option<Certificate>,
+    /// The certificate among nodes, if any.
+    pub(crate) internal: Option<Certificate>,
     /// It serves for this time while it is not ready any more.
     pub(crate) drain_delay: Duration,
 }
@@ -61,8 +67,8 @@ impl Embedded {
     /// A server over a folder on free ports of loopback.
     pub(crate) fn anywhere(data_dir: PathBuf) -> Self {
         let signal = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (tls, drain_delay) = (None, Duration::ZERO);
-        Self { fetch: FetchConfig::new(data_dir), signal, tls, drain_delay }
+        let (tls, internal, drain_delay) = (None, None, Duration::ZERO);
+        Self { fetch: FetchConfig::new(data_dir), signal, tls, internal, drain_delay }
     }
 
     /// Answers every question of `nudge serve`.
@@ -71,8 +77,9 @@ impl Embedded {
         // Nobody balances between one server and itself.
         let drain_delay = stopping.delay(Duration::ZERO)?;
         public.check_public(&[("signal", devices.signal), ("fetch", private.fetch)])?;
-        let (fetch, tls) = content_service((store, media, bus), api, private, &public, watch)?;
-        Ok(Self { fetch, signal: devices.signal, tls, drain_delay })
+        let (fetch, [tls, internal]) =
+            content_service((store, media, bus), api, private, &public, watch)?;
+        Ok(Self { fetch, signal: devices.signal, tls, internal, drain_delay })
     }
 }
 
@@ -82,13 +89,14 @@ impl FetchRole {
         let FetchNode { store, media, bus, api, private, public, watch, stopping, .. } = node;
         let drain_delay = stopping.delay(DRAIN_DELAY)?;
         public.check_public(&[("fetch", private.fetch)])?;
-        let (mut fetch, tls) = content_service((store, media, bus), api, private, &public, watch)?;
+        let (mut fetch, [tls, internal]) =
+            content_service((store, media, bus), api, private, &public, watch)?;
         if fetch.discovery.transports.is_empty() {
             let kind = if tls.is_some() { "tls" } else { "tcp" };
             let nearby = format!(":{}", nudge_signal::DEFAULT_PORT);
             fetch.discovery.transports.push((kind.to_owned(), nearby));
         }
-        Ok(Self { fetch, tls, drain_delay })
+        Ok(Self { fetch, tls, internal, drain_delay })
     }
 }
 
@@ -100,25 +108,28 @@ impl SignalRole {
         public.check_public(&[("signal", signal)])?;
         public.check_private(private, "")?;
         let heartbeat_default = public.heartbeat()?;
+        let (watch, internal) = watch.config(signal)?;
         Ok(Self {
             signal: SignalConfig { heartbeat_default, ..SignalConfig::default() },
             devices: signal,
             private,
-            watch: watch.config(signal)?,
-            tls: public.tls_source(&data_dir)?,
+            watch,
+            tls: public.certificate(&data_dir)?,
+            internal,
             drain_delay: stopping.delay(DRAIN_DELAY)?,
         })
     }
 }
 
-/// What the content service is told, with or without signaling beside it.
+/// What the content service is told, with or without signaling beside it; its certificates for the public and for
+/// other nodes.
 fn content_service(
     (store, media, bus): (StoreSettings, MediaSettings, BusSettings),
     api: ApiSettings,
     private: PrivateListener,
     public: &PublicListeners,
     watch: WatchDoor,
-) -> Result<(FetchConfig, Option<TlsSource>), Failure> {
+) -> Result<(FetchConfig, [Option<Certificate>; 2]), Failure> {
     if !watch.has_tls() {
         public.check_private(private.private, "--private-tls, or ")?;
     }
@@ -129,11 +140,9 @@ fn content_service(
     media.fill(&mut fetch)?;
     bus.fill(&mut fetch)?;
     api.fill(&mut fetch)?;
-    watch.fill(&mut fetch)?;
+    let internal = watch.fill(&mut fetch)?;
     // Last: both may make a file, and what is refused leaves nothing behind.
-    let tls = public.tls_source(&fetch.data_dir)?;
-    // An unusable certificate is found before a token is made.
-    tls.as_ref().map(TlsSource::load).transpose()?;
+    let tls = public.certificate(&fetch.data_dir)?;
     fetch.admin_token = Some(private.admin_token(&fetch.data_dir)?);
-    Ok((fetch, tls))
+    Ok((fetch, [tls, internal]))
 }

@@ -6,7 +6,7 @@ use nudge_proto::watch::WatchSecret;
 use nudge_signal::{FetchUrl, GrpcWatchConfig, watch_tls};
 
 use super::secret::{read_file, secret};
-use crate::{failure::Failure, machine, tls::TlsSource};
+use crate::{certificate::Certificate, failure::Failure, machine, tls::TlsSource};
 
 /// How a fetch node knows its signal nodes.
 #[derive(Args, Clone, Debug)]
@@ -57,27 +57,30 @@ impl WatchDoor {
         self.private_tls.is_some()
     }
 
-    /// Fills in who may open a watch.
-    pub(super) fn fill(self, config: &mut FetchConfig) -> Result<(), Failure> {
+    /// Fills in who may open a watch; the private listener's certificate.
+    pub(super) fn fill(self, config: &mut FetchConfig) -> Result<Option<Certificate>, Failure> {
         let shown = secret("watch-secret", self.watch_secret, self.watch_secret_file.as_deref())?;
         let secrets = shown.iter().flat_map(|shown| shown.split(','));
         let secrets = secrets.map(one_secret).collect::<Result<Vec<_>, _>>()?;
         config.watch_guard = WatchGuard { secrets, certificate: self.watch_client_ca.is_some() };
         let authority = self.watch_client_ca.as_deref().map(read_file).transpose()?;
-        if let Some(files) = self.private_tls {
-            let certificates = TlsSource::files("private-tls", &files)?.load()?;
-            let tls = private_tls(certificates as _, authority.as_deref());
+        let certificate = load("private-tls", self.private_tls.as_deref())?;
+        if let Some(certificate) = &certificate {
+            let tls = private_tls(certificate.in_use() as _, authority.as_deref());
             config.private_tls = Some(tls.map_err(Failure::configuration)?);
         }
-        Ok(())
+        Ok(certificate)
     }
 }
 
 impl WatchCall {
-    /// Where the fetch nodes are, and what is shown to them.
+    /// Where the fetch nodes are, and what is shown to them; the certificate that is.
     ///
     /// `devices` is where devices connect to this node.
-    pub(super) fn config(self, devices: SocketAddr) -> Result<GrpcWatchConfig, Failure> {
+    pub(super) fn config(
+        self,
+        devices: SocketAddr,
+    ) -> Result<(GrpcWatchConfig, Option<Certificate>), Failure> {
         let name = match &self.node_name {
             None => machine::host_name(devices.port()).parse().ok(),
             Some(name) => {
@@ -96,8 +99,8 @@ impl WatchCall {
             ));
         }
         let shown = secret("watch-secret", self.watch_secret, self.watch_secret_file.as_deref())?;
-        let own = self.watch_tls.map(|files| TlsSource::files("watch-tls", &files)?.load());
-        let tls = match (self.watch_ca, own.transpose()?) {
+        let own = load("watch-tls", self.watch_tls.as_deref())?;
+        let tls = match (self.watch_ca, &own) {
             (None, None) => None,
             (None, Some(_)) => {
                 return Err(Failure::configuration(
@@ -105,7 +108,7 @@ impl WatchCall {
                 ));
             }
             (Some(authority), own) => {
-                let tls = watch_tls(&read_file(&authority)?, own);
+                let tls = watch_tls(&read_file(&authority)?, own.as_ref().map(Certificate::in_use));
                 let wrong = |error| {
                     Failure::configuration(format!("--watch-ca {}: {error}", authority.display()))
                 };
@@ -113,8 +116,13 @@ impl WatchCall {
             }
         };
         let secret = shown.as_deref().map(one_secret).transpose()?;
-        Ok(GrpcWatchConfig { fetch, name, secret, tls })
+        Ok((GrpcWatchConfig { fetch, name, secret, tls }, own))
     }
+}
+
+fn load(name: &str, files: Option<&str>) -> Result<Option<Certificate>, Failure> {
+    let load = |files| Certificate::load(TlsSource::files(name, files)?);
+    files.map(load).transpose()
 }
 
 fn one_secret(text: &str) -> Result<WatchSecret, Failure> {

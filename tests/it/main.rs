@@ -5,6 +5,7 @@
 mod admin;
 mod architecture;
 mod bench;
+mod certificates;
 mod chaos;
 mod cluster;
 mod configuration;
